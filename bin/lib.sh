@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What every program in bin/ and checks/ shares: places, words, and how a
+# missing program or library is found and, on Debian, installed.
+
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=$TOP/build
+LINUX=$BUILD/linux
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/free-page-reporting
+JOBS=${JOBS:-$(nproc)}
+export TOP BUILD LINUX CACHE JOBS
+
+say() { printf '%s\n' "$*"; }
+note() { printf '%s\n' "$*" >&2; }
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	shift
+	[ $# -eq 0 ] || printf '  %s\n' "$@" >&2
+	exit 1
+}
+
+# One line each: how to see that it is there, and Debian's package for it.
+#   cmd NAME      a program on PATH         hdr FILE   a C header
+#   lib NAME      a static library          py MODULE  for /usr/bin/python3
+probe() {
+	case $1 in
+	cmd) command -v "$2" >/dev/null 2>&1 || [ -x "/usr/sbin/$2" ] ;;
+	hdr) printf '#include <%s>\n' "$2" | cc -E -xc - -o /dev/null 2>/dev/null ;;
+	lib) [ -e "$(cc -print-file-name="$2" 2>/dev/null)" ] ;;
+	py) /usr/bin/python3 -c "import $2" 2>/dev/null ;;
+	*) die "probe: no such kind: $1" ;;
+	esac
+}
+
+apt_install() {
+	local sudo=()
+	[ "$(id -u)" -eq 0 ] || sudo=(sudo)
+	local log=$BUILD/apt.log
+	mkdir -p "$BUILD"
+	note "installing with apt: $* (log: ${log#"$TOP"/})"
+	{
+		"${sudo[@]}" apt-get update &&
+			"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+				apt-get install -y --no-install-recommends "$@"
+	} >"$log" 2>&1 || {
+		tail -n 5 "$log" >&2
+		return 1
+	}
+}
+
+# need <<list: makes sure that all of it is there, or says what is not.
+need() {
+	local kind what package missing=() packages=()
+	while read -r kind what package; do
+		[ -n "$kind" ] || continue
+		probe "$kind" "$what" && continue
+		missing+=("$what (Debian: $package)")
+		packages+=("$package")
+	done
+	[ ${#missing[@]} -eq 0 ] && return
+	if [ -e /etc/debian_version ] && command -v apt-get >/dev/null; then
+		apt_install "${packages[@]}" ||
+			die "apt could not install: ${packages[*]}" \
+			    "see build/apt.log, or install them yourself and run this again"
+		return
+	fi
+	die "these programs and libraries are missing; install them and run this again:" \
+	    "${missing[@]}"
+}
+
+need_tree() {
+	need <<-LIST
+		cmd git git
+		cmd xz xz-utils
+		cmd tar tar
+	LIST
+}
+
+need_kernel() {
+	need <<-LIST
+		cmd gcc gcc
+		lib libc.a libc6-dev
+		cmd make make
+		cmd flex flex
+		cmd bison bison
+		cmd bc bc
+		cmd perl perl
+		cmd ccache ccache
+		hdr gelf.h libelf-dev
+		hdr openssl/ssl.h libssl-dev
+	LIST
+}
+
+need_guest() {
+	need <<-LIST
+		cmd qemu-system-x86_64 qemu-system-x86
+		cmd cpio cpio
+		cmd python3 python3
+		py matplotlib python3-matplotlib
+	LIST
+}
+
+# Room in MiB on the disk that holds $1, which may not exist yet.
+room() {
+	local dir=$1
+	while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
+	df -Pm "$dir" | awk 'NR == 2 { print $4 }'
+}
+
+need_room() {
+	local have
+	have=$(room "$1")
+	[ "$have" -ge "$2" ] ||
+		die "not enough disk space for $3: $have MiB free at $1, $2 MiB needed"
+}
+
+# Git as this project uses it on kernel trees: nobody's configuration and no
+# hook can change what comes out, and ids depend on content alone.
+kgit() {
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null \
+		git -c core.autocrlf=false -c core.fileMode=true -c core.hooksPath=/dev/null \
+		-c gc.auto=0 -c maintenance.auto=false -c commit.gpgSign=false \
+		-c advice.detachedHead=false "$@"
+}
+
+# The postings in order, as folder names; each is also a branch of build/linux.
+postings() {
+	(cd "$TOP/patches" 2>/dev/null && ls -d [0-9]*-*/ 2>/dev/null) | tr -d / | sort -V
+}
+
+# What of the kernel tree $1 an export would write: branches and cover letters.
+tree_state() {
+	(
+		cd "$1"
+		kgit for-each-ref --format='%(refname) %(objectname)' 'refs/heads/[0-9]*-*'
+		kgit config --get-regexp '^branch\..*\.description$' || true
+		kgit rev-parse HEAD
+	) | sha256sum | cut -d' ' -f1
+}
+
+# A cover letter's own words: its subject, an empty line, and the text as far
+# as the list of patches that git puts after it.
+cover_text() {
+	awk '
+	!body && /^Subject: / { sub(/^Subject: (\[[^]]*\] )?/, ""); subject = $0; next }
+	!body && subject != "" && /^ / && !after { subject = subject $0; next }
+	!body && /^$/ { body = 1; next }
+	!body { if (subject != "") after = 1; next }
+	/^[^ ].* \([0-9]+\):$/ { exit }
+	/^$/ { empty++; next }
+	{ if (started) while (empty-- > 0) text = text "\n"
+	  empty = 0; started = 1; text = text $0 "\n" }
+	END { printf "%s\n\n%s", subject, text }' "$1"
+}
+
+# What build/linux is laid out from: the base with id $1, what is taken out of
+# it, and patches/.
+tree_stamp() {
+	(
+		cd "$TOP"
+		echo "$1"
+		cat base/taken-out.files base/taken-out.patch
+		find patches -name '*.patch' -print0 | sort -z | xargs -0r sha256sum
+	) | sha256sum | cut -d' ' -f1
+}
+
+# make(1) on a kernel tree, through ccache, so that every clone on this machine
+# builds in minutes. Nothing of the day, the user or the host gets into it.
+kmake() {
+	CCACHE_DIR=$CACHE/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=4G \
+	KBUILD_BUILD_TIMESTAMP=2024-11-17 KBUILD_BUILD_USER=build KBUILD_BUILD_HOST=build \
+		make CC="ccache gcc" HOSTCC="ccache gcc" --no-print-directory "$@"
+}
+
+# A second working tree of build/linux at $2, clean, in folder $1.
+worktree() {
+	local dir=$1 rev=$2
+	if [ -e "$dir/.git" ] && kgit -C "$dir" rev-parse -q --verify HEAD >/dev/null 2>&1; then
+		[ "$(kgit -C "$dir" rev-parse HEAD)" = "$(kgit -C "$LINUX" rev-parse "$rev^{commit}")" ] ||
+			kgit -C "$dir" checkout -q -f --detach "$(kgit -C "$LINUX" rev-parse "$rev^{commit}")"
+		return
+	fi
+	need_room "$BUILD" 2500 "a second kernel tree"
+	rm -rf "$dir"
+	kgit -C "$LINUX" worktree prune
+	mkdir -p "$(dirname "$dir")"
+	kgit -C "$LINUX" worktree add -q -f --detach "$dir" "$rev"
+}

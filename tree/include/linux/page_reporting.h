@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Free page reporting: what a device needs to be told of free memory.
+ *
+ * See Documentation/mm/free_page_reporting.rst.
+ */
+#ifndef _LINUX_PAGE_REPORTING_H
+#define _LINUX_PAGE_REPORTING_H
+
+#include <linux/atomic.h>
+#include <linux/scatterlist.h>
+#include <linux/workqueue.h>
+
+/*
+ * The most blocks that are handed to a device at once. They are out of the
+ * allocator's reach until the device is done, so it must not be many: 32 blocks
+ * of 2 MiB are 64 MiB. It must not be few either, as each batch costs a round
+ * trip to the hypervisor; and the virtqueues of the usual hypervisors have at
+ * least 32 entries.
+ */
+#define PAGE_REPORTING_CAPACITY		32
+
+/**
+ * struct page_reporting_dev_info - a device that free pages are reported to
+ * @report: Tell the device that the @nents entries of @sg are free memory.
+ *	Each entry is one block of pages: of at least the reporting order,
+ *	aligned to its size, at offset 0, not mapped for DMA. All lie in one
+ *	zone, and the last one is marked as the end of the list. No one else
+ *	can reach the blocks until @report returns; it returns when the device
+ *	does not touch them any more, and leaves @sg as it is. Their content
+ *	may be lost. A negative error code says that the blocks were not
+ *	reported. Called in process context without locks, may sleep, is never
+ *	called twice at a time, must not call page_reporting_unregister().
+ * @work: Private to the core. The pass over all zones.
+ * @state: Private to the core. See enum page_reporting_state.
+ * @order: Order of the smallest blocks that are worth a report to the device.
+ *	0, or more than %MAX_PAGE_ORDER, stands for pageblock_order.
+ *
+ * The driver fills in @report and @order before it registers the device.
+ */
+struct page_reporting_dev_info {
+	int (*report)(struct page_reporting_dev_info *prdev,
+		      struct scatterlist *sg, unsigned int nents);
+	struct delayed_work work;
+	atomic_t state;
+	unsigned int order;
+};
+
+int page_reporting_register(struct page_reporting_dev_info *prdev);
+void page_reporting_unregister(struct page_reporting_dev_info *prdev);
+
+#endif /* _LINUX_PAGE_REPORTING_H */

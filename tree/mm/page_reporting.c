@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free page reporting: tell a device which memory is free, so that a
+ * hypervisor can put it to other use.
+ *
+ * See Documentation/mm/free_page_reporting.rst.
+ */
+#define pr_fmt(fmt) "page_reporting: " fmt
+
+#include <linux/bug.h>
+#include <linux/build_bug.h>
+#include <linux/export.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/mutex.h>
+#include <linux/page_reporting.h>
+#include <linux/printk.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+#include "page_reporting.h"
+
+/*
+ * How long after a request the pass starts. Blocks that are freed together go
+ * in one pass, and memory that is used again at once is not reported at all;
+ * two seconds is long for that and short for a hypervisor that is out of
+ * memory. It is also the least time between two passes, so that a guest that
+ * frees memory all the time does not report all the time.
+ */
+#define PAGE_REPORTING_DELAY	(2 * HZ)
+
+/*
+ * States of a registered device, in &page_reporting_dev_info.state
+ *
+ * IDLE:      The work is neither queued nor running a pass. Every block on the
+ *            free lists that is large enough is reported, or was passed over by
+ *            the last pass (its zone was short of memory, the device failed).
+ *            A request sets REQUESTED and queues the work.
+ * REQUESTED: A block came to the free lists, or the device was registered, and
+ *            no pass has started since. The work is queued, or a pass runs and
+ *            queues it when it ends. Further requests change nothing. The
+ *            worker sets ACTIVE when it starts a pass.
+ * ACTIVE:    A pass runs and nothing was requested since it started. A request
+ *            sets REQUESTED and leaves the work alone. The worker sets IDLE
+ *            when the pass ends.
+ *
+ * Only a request leaves IDLE and only the worker leaves REQUESTED, so the work
+ * is queued by exactly one of them, once for each pass.
+ */
+enum page_reporting_state {
+	PAGE_REPORTING_IDLE,
+	PAGE_REPORTING_REQUESTED,
+	PAGE_REPORTING_ACTIVE,
+};
+
+/**
+ * struct page_reporting_pass - one pass over all zones
+ * @prdev: the device that is told
+ * @sgl: table of %PAGE_REPORTING_CAPACITY entries
+ * @nents: number of blocks in @sgl: isolated and not put back yet
+ * @todo: number of blocks that the pass may still take off the current list
+ */
+struct page_reporting_pass {
+	struct page_reporting_dev_info *prdev;
+	struct scatterlist *sgl;
+	unsigned int nents;
+	unsigned long todo;
+};
+
+/*
+ * Never disabled once a device was there: flags that were set have to be
+ * cleared when their blocks leave the free lists, with or without a device.
+ */
+DEFINE_STATIC_KEY_FALSE(page_reporting_enabled);
+
+/*
+ * Order of the smallest blocks that are reported. Set when a device registers;
+ * a driver may change it while it is registered. The free path reads it without
+ * a lock: a free that still goes by the old value requests a pass too much, or
+ * one too few that the next free requests.
+ */
+unsigned int page_reporting_order;
+EXPORT_SYMBOL_GPL(page_reporting_order);
+
+/* Serializes register and unregister */
+static DEFINE_MUTEX(page_reporting_mutex);
+
+/* Written under page_reporting_mutex, read under RCU by the free path */
+static struct page_reporting_dev_info __rcu *page_reporting_dev;
+
+static struct page_reporting_dev_info *page_reporting_registered(void)
+{
+	return rcu_dereference_protected(page_reporting_dev,
+					 lockdep_is_held(&page_reporting_mutex));
+}
+
+static void page_reporting_queue(struct page_reporting_dev_info *prdev)
+{
+	/*
+	 * Freezable: drivers take their queues down on suspend, when no report
+	 * may be under way.
+	 */
+	queue_delayed_work(system_freezable_wq, &prdev->work,
+			   PAGE_REPORTING_DELAY);
+}
+
+static void page_reporting_request(struct page_reporting_dev_info *prdev)
+{
+	/* Most requests find one made already: spare them the bus lock. */
+	if (atomic_read(&prdev->state) == PAGE_REPORTING_REQUESTED)
+		return;
+
+	if (atomic_xchg(&prdev->state, PAGE_REPORTING_REQUESTED) ==
+	    PAGE_REPORTING_IDLE)
+		page_reporting_queue(prdev);
+}
+
+/*
+ * A block that page_reporting_wants() has come to the free lists. Called from
+ * the free path after that, under the same zone->lock, interrupts disabled.
+ */
+void page_reporting_notify(void)
+{
+	struct page_reporting_dev_info *prdev;
+
+	rcu_read_lock();
+	prdev = rcu_dereference(page_reporting_dev);
+	if (prdev)
+		page_reporting_request(prdev);
+	rcu_read_unlock();
+}
+
+/*
+ * Move unreported blocks from a free list to the batch.
+ *
+ * Return: true if the batch is full and the list may hold more.
+ */
+static bool page_reporting_fill(struct page_reporting_pass *pass,
+				struct list_head *list, unsigned int order)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, list, buddy_list) {
+		if (PageReported(page))
+			continue;
+		if (!pass->todo)
+			return false;
+		if (pass->nents == PAGE_REPORTING_CAPACITY)
+			return true;
+		/* Fails when the zone would fall below its min watermark. */
+		if (!__isolate_free_page(page, order))
+			return false;
+
+		sg_set_page(&pass->sgl[pass->nents], page, PAGE_SIZE << order, 0);
+		pass->nents++;
+		pass->todo--;
+	}
+
+	return false;
+}
+
+/* Put the batch back on the free lists, flagged if it was reported. */
+static void page_reporting_putback(struct page_reporting_pass *pass,
+				   struct zone *zone, bool reported)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	lockdep_assert_held(&zone->lock);
+
+	for_each_sg(pass->sgl, sg, pass->nents, i) {
+		struct page *page = sg_page(sg);
+		unsigned int order = get_order(sg->length);
+
+		__putback_isolated_page(page, order,
+					get_pageblock_migratetype(page));
+		/*
+		 * A buddy that was freed in the meantime is not reported: if
+		 * the two have merged, the larger block is not either.
+		 */
+		if (reported && PageBuddy(page) && buddy_order(page) == order)
+			SetPageReported(page);
+	}
+	pass->nents = 0;
+}
+
+/* Hand the batch to the device and take it back. */
+static int page_reporting_flush(struct page_reporting_pass *pass,
+				struct zone *zone)
+{
+	int err;
+
+	sg_mark_end(&pass->sgl[pass->nents - 1]);
+	err = pass->prdev->report(pass->prdev, pass->sgl, pass->nents);
+	sg_unmark_end(&pass->sgl[pass->nents - 1]);
+
+	spin_lock_irq(&zone->lock);
+	page_reporting_putback(pass, zone, !err);
+	spin_unlock_irq(&zone->lock);
+
+	/* Not every device sleeps until it is done. */
+	cond_resched();
+
+	return err;
+}
+
+static int page_reporting_list(struct page_reporting_pass *pass,
+			       struct zone *zone, unsigned int order, int mt)
+{
+	struct free_area *area = &zone->free_area[order];
+	int err = 0;
+
+	spin_lock_irq(&zone->lock);
+	/*
+	 * Blocks that come to the list from now on have requested another pass.
+	 * To leave them to it bounds this one, however fast they come.
+	 */
+	pass->todo = area->nr_free;
+	while (!err && page_reporting_fill(pass, &area->free_list[mt], order)) {
+		spin_unlock_irq(&zone->lock);
+		err = page_reporting_flush(pass, zone);
+		spin_lock_irq(&zone->lock);
+	}
+	spin_unlock_irq(&zone->lock);
+
+	return err;
+}
+
+/*
+ * Is the zone so short of memory that a full batch must not be withheld from
+ * it? Then its blocks are about to be used, and reporting them is in vain.
+ */
+static bool page_reporting_zone_short(struct zone *zone, unsigned int order)
+{
+	unsigned long mark = low_wmark_pages(zone) +
+			     (PAGE_REPORTING_CAPACITY << order);
+
+	return !zone_watermark_ok(zone, 0, mark, 0, ALLOC_CMA);
+}
+
+static int page_reporting_zone(struct page_reporting_pass *pass,
+			       struct zone *zone)
+{
+	unsigned int order = READ_ONCE(page_reporting_order);
+	int mt, err = 0;
+
+	if (page_reporting_zone_short(zone, order))
+		return 0;
+
+	/* From small to large: blocks that merge are met again as larger ones. */
+	for (; order < NR_PAGE_ORDERS; order++) {
+		for (mt = 0; mt < MIGRATE_TYPES && !err; mt++) {
+			/* Isolated for an owner to be, free in name only. */
+			if (!is_migrate_isolate(mt))
+				err = page_reporting_list(pass, zone, order, mt);
+		}
+	}
+
+	/* Blocks of several lists share a batch. Those of two zones do not. */
+	if (pass->nents)
+		err = page_reporting_flush(pass, zone);
+
+	return err;
+}
+
+/* Go over all zones once. Stops at the first error of the device. */
+static void page_reporting_all_zones(struct page_reporting_pass *pass)
+{
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		if (page_reporting_zone(pass, zone))
+			return;
+	}
+}
+
+static void page_reporting_process(struct work_struct *work)
+{
+	struct page_reporting_pass pass = {
+		.prdev = container_of(to_delayed_work(work),
+				      struct page_reporting_dev_info, work),
+	};
+	atomic_t *state = &pass.prdev->state;
+
+	/*
+	 * A plain store loses no request. State is REQUESTED here and only the
+	 * worker leaves that, so it overwrites nothing else. A request that came
+	 * before it was made under zone->lock, after its block was on the list.
+	 * The pass has yet to take that lock, so it will see the block. A request
+	 * that comes after it makes the state REQUESTED again.
+	 */
+	atomic_set(state, PAGE_REPORTING_ACTIVE);
+
+	pass.sgl = kmalloc_array(PAGE_REPORTING_CAPACITY, sizeof(*pass.sgl),
+				 GFP_KERNEL);
+	if (pass.sgl) {
+		sg_init_table(pass.sgl, PAGE_REPORTING_CAPACITY);
+		page_reporting_all_zones(&pass);
+		WARN_ON_ONCE(pass.nents);
+		kfree(pass.sgl);
+	} else {
+		/* What this pass was requested for is left to another one. */
+		page_reporting_request(pass.prdev);
+	}
+
+	/*
+	 * Idle only if nothing was requested since the store above. Otherwise
+	 * the state stays REQUESTED and the work is ours to queue: a pass never
+	 * goes on into the next one without the delay.
+	 */
+	if (atomic_cmpxchg(state, PAGE_REPORTING_ACTIVE, PAGE_REPORTING_IDLE) !=
+	    PAGE_REPORTING_ACTIVE)
+		page_reporting_queue(pass.prdev);
+}
+
+/**
+ * page_reporting_register() - start to report free pages to a device
+ * @prdev: the device, with @report and @order filled in
+ *
+ * What is free already is reported in a first pass, after the usual delay.
+ * @prdev must stay in place until it is unregistered.
+ *
+ * Context: Process context. May sleep.
+ * Return: 0, or -EBUSY if a device is registered already.
+ */
+int page_reporting_register(struct page_reporting_dev_info *prdev)
+{
+	unsigned int order = prdev->order;
+	int err = -EBUSY;
+
+	if (!order || order > MAX_PAGE_ORDER)
+		order = pageblock_order;
+
+	/* A block's size has to fit the length of a scatterlist entry. */
+	BUILD_BUG_ON(MAX_PAGE_ORDER + PAGE_SHIFT >=
+		     BITS_PER_BYTE * sizeof_field(struct scatterlist, length));
+
+	mutex_lock(&page_reporting_mutex);
+	if (page_reporting_registered())
+		goto unlock;
+
+	atomic_set(&prdev->state, PAGE_REPORTING_IDLE);
+	INIT_DELAYED_WORK(&prdev->work, page_reporting_process);
+	WRITE_ONCE(page_reporting_order, order);
+	static_branch_enable(&page_reporting_enabled);
+
+	/*
+	 * In this order: a block that is freed before the device is seen by the
+	 * free path is on its list before the first pass looks.
+	 */
+	rcu_assign_pointer(page_reporting_dev, prdev);
+	page_reporting_request(prdev);
+
+	pr_info("reporting free blocks of order %u and above\n", order);
+	err = 0;
+unlock:
+	mutex_unlock(&page_reporting_mutex);
+	return err;
+}
+EXPORT_SYMBOL_GPL(page_reporting_register);
+
+/**
+ * page_reporting_unregister() - stop to report free pages to a device
+ * @prdev: the device; nothing is done if it is not the one registered
+ *
+ * Waits for a pass that is running. On return @prdev->report() does not run,
+ * will not be called again, and no block is with the device.
+ *
+ * Blocks that were reported keep their flag. The next device is not told of
+ * them again.
+ *
+ * Context: Process context, but not from @prdev->report(). Sleeps.
+ */
+void page_reporting_unregister(struct page_reporting_dev_info *prdev)
+{
+	mutex_lock(&page_reporting_mutex);
+	if (page_reporting_registered() == prdev) {
+		rcu_assign_pointer(page_reporting_dev, NULL);
+		/* From here on, only the worker itself can queue the work ... */
+		synchronize_rcu();
+		/* ... and that does not succeed while it is being cancelled. */
+		cancel_delayed_work_sync(&prdev->work);
+	}
+	mutex_unlock(&page_reporting_mutex);
+}
+EXPORT_SYMBOL_GPL(page_reporting_unregister);
