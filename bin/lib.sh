@@ -4,6 +4,7 @@
 # missing program or library is found and, on Debian, installed.
 
 set -euo pipefail
+shopt -s inherit_errexit
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$TOP/build
@@ -187,4 +188,21 @@ worktree() {
 	kgit -C "$LINUX" worktree prune
 	mkdir -p "$(dirname "$dir")"
 	kgit -C "$LINUX" worktree add -q -f --detach "$dir" "$rev"
+}
+
+need_check() {
+	need <<-LIST
+		cmd shellcheck shellcheck
+		cmd sparse sparse
+		cmd codespell codespell
+		cmd quilt quilt
+		py ply python3-ply
+		py git python3-git
+	LIST
+}
+
+# From a check to the person who waits for it; the log gets it too.
+progress() {
+	say "== $*"
+	{ say "    $*" >&3; } 2>/dev/null || true
 }

@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
+#include <linux/page-isolation.h>
 #include <linux/page_reporting.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>

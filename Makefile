@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+# The doors of the project. `make help` lists them.
+# What each does stands in the program of bin/ that it calls.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check tree export kernel
+
+# Passed on to the programs if they are given here or in the environment.
+export KERNEL_SOURCE MEM TAKE ACCEL ONLY FLAVOUR JOBS
+FLAVOUR ?= ours
+
+help: ## list the doors
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  KERNEL_SOURCE=   a Linux 6.12 tarball or folder, instead of the Debian package'
+	@echo '  MEM= TAKE=       demo: MiB of the guest, and MiB that its program takes and frees'
+	@echo '  FLAVOUR=         kernel, demo: ours, upstream (as the source came) or without'
+	@echo '  ONLY=            check: run only the check of this name'
+	@echo '  ACCEL=kvm        where KVM really works; by default QEMU emulates (TCG)'
+	@echo '  JOBS=            compile jobs (default: one for each processor)'
+
+demo: ## build the guest kernel, boot it, show its memory come back to the host
+	@bin/tree
+	@bin/kernel $(FLAVOUR)
+	@bin/initramfs
+	@bin/demo
+
+check: ## run every check that guards a commit
+	@bin/check
+
+tree: ## lay out build/linux: the source, the existing implementation out, the series
+	@bin/tree
+
+export: ## write the commits of build/linux back to patches/ and tree/
+	@bin/export
+
+kernel: ## build the guest kernel of one FLAVOUR, in build/kernel/FLAVOUR
+	@bin/tree
+	@bin/kernel $(FLAVOUR)

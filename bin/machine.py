@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A virtual machine under QEMU, and what the host sees of it."""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.join(TOP, "build")
+MIB = 1 << 20
+PAGE = os.sysconf("SC_PAGESIZE")
+PR_SET_PDEATHSIG = 1
+
+
+class Failure(Exception):
+    """What went wrong, in words for the person who ran the command."""
+
+
+def die_with_parent():
+    """QEMU ends with the program that started it, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def deny_list():
+    """The console lines that are a fault of the kernel, as one pattern."""
+    with open(os.path.join(TOP, "guest", "console.deny"), encoding="utf-8") as lines:
+        patterns = [line.strip() for line in lines]
+    return re.compile("|".join(p for p in patterns if p and not p.startswith("#")))
+
+
+def available_mib():
+    """What the host can give without swapping, in MiB."""
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) // 1024
+    return 0
+
+
+class Machine:
+    """A guest: start it, read its console, look at its memory from the host.
+
+    memory     MiB of the guest
+    program    what init runs, with its arguments
+    kernel     build/kernel/NAME to boot
+    reporting  the device's free-page-reporting property
+    device     more properties of the device, "name=value"
+    trace      a file for QEMU's trace of discarded ranges, or None
+    """
+
+    def __init__(self, memory=2048, program=(), kernel="ours", reporting=True,
+                 device=(), append=(), cpus=2, trace=None, log=None):
+        self.memory = memory
+        self.log = log
+        self.lines = []
+        self.start = None
+        self._new_line = threading.Condition()
+        self.command = self._command(memory, program, kernel, reporting,
+                                     device, append, cpus, trace)
+        self.process = None
+
+    @staticmethod
+    def _command(memory, program, kernel, reporting, device, append, cpus, trace):
+        qemu = shutil.which("qemu-system-x86_64")
+        if not qemu:
+            raise Failure("qemu-system-x86_64 is missing (Debian: qemu-system-x86)")
+        image = os.path.join(BUILD, "kernel", kernel, "arch/x86/boot/bzImage")
+        initrd = os.path.join(BUILD, "initramfs.cpio")
+        for part in (image, initrd):
+            if not os.path.exists(part):
+                raise Failure(f"{part} is missing; run: make kernel FLAVOUR={kernel}")
+        accel = os.environ.get("ACCEL", "tcg")
+        balloon = ["virtio-balloon-pci",
+                   "free-page-reporting=" + ("on" if reporting else "off"), *device]
+        words = ["console=ttyS0", "panic=-1", "oops=panic", *append, "--", *program]
+        command = [
+            qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            "-machine", "q35", "-accel", accel,
+            "-cpu", "host" if accel == "kvm" else "max",
+            "-smp", str(cpus), "-m", str(memory),
+            "-kernel", image, "-initrd", initrd, "-append", " ".join(words),
+            "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+            "-device", ",".join(balloon),
+        ]
+        if trace:
+            command += ["-trace", "ram_block_discard_range", "-D", trace,
+                        "-msg", "timestamp=on"]
+        return command
+
+    def __enter__(self):
+        # The guest and QEMU itself, and room for the host to go on working.
+        need = self.memory + 512
+        if available_mib() < need:
+            raise Failure(f"the host has {available_mib()} MiB of memory available, "
+                          f"a guest of {self.memory} MiB needs {need}; say MEM= and TAKE=")
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, preexec_fn=die_with_parent,
+            start_new_session=True)
+        self.start = time.monotonic()
+        threading.Thread(target=self._read, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def _read(self):
+        log = open(self.log, "w", encoding="utf-8") if self.log else None
+        for raw in self.process.stdout:
+            line = raw.decode("utf-8", "replace").rstrip("\r\n")
+            with self._new_line:
+                self.lines.append((self.now(), line))
+                self._new_line.notify_all()
+            if log:
+                log.write(line + "\n")
+                log.flush()
+        with self._new_line:
+            self._new_line.notify_all()
+        if log:
+            log.close()
+
+    def now(self):
+        """Seconds since the machine was started."""
+        return time.monotonic() - self.start
+
+    def rss(self):
+        """The host's memory of the machine in MiB, or None when it has ended."""
+        try:
+            with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as statm:
+                pages = int(statm.read().split()[1])
+        except (OSError, IndexError):
+            return None
+        return pages * PAGE / MIB or None
+
+    def when(self, text):
+        """When the guest said this, or None."""
+        wanted = "guest: " + text
+        for moment, line in list(self.lines):
+            if line.startswith(wanted):
+                return moment
+        return None
+
+    def running(self):
+        return self.process.poll() is None
+
+    def wait_for(self, text, timeout):
+        """Wait until the guest says this; when it did. A Failure if it does not."""
+        end = time.monotonic() + timeout
+        with self._new_line:
+            while True:
+                moment = self.when(text)
+                if moment is not None:
+                    return moment
+                left = end - time.monotonic()
+                if left <= 0 or not self.running():
+                    break
+                self._new_line.wait(min(left, 0.5))
+        what = "did not say" if self.running() else "ended before it said"
+        raise Failure(f"the guest {what} '{text}' within {timeout} s; "
+                      "its last lines:\n" + self.tail())
+
+    def tail(self, count=15):
+        return "\n".join("    " + line for _, line in self.lines[-count:])
+
+    def splats(self):
+        """Console lines that are a fault of the kernel."""
+        deny = deny_list()
+        return [line for _, line in list(self.lines) if deny.search(line)]
