@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -15,6 +16,16 @@ BUILD = os.path.join(TOP, "build")
 MIB = 1 << 20
 PAGE = os.sysconf("SC_PAGESIZE")
 PR_SET_PDEATHSIG = 1
+SAMPLE = 0.1    # seconds between two looks at the host's memory
+
+
+def progress(text):
+    """From a check to the person who waits for it; the log gets it too."""
+    print("==", text, flush=True)
+    try:
+        os.write(3, f"    {text}\n".encode())
+    except OSError:
+        pass
 
 
 class Failure(Exception):
@@ -40,6 +51,16 @@ def available_mib():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) // 1024
     return 0
+
+
+def discards(trace):
+    """What QEMU discarded, from its trace: (address, length) of each call."""
+    with open(trace, encoding="ascii", errors="replace") as lines:
+        calls = [re.search(r"@(0x[0-9a-f]+) \+ (0x[0-9a-f]+): .* ret: 0$", line)
+                 for line in lines if "ram_block_discard_range" in line]
+    if None in calls:
+        raise Failure(f"{trace} has a line that is not understood, or a discard that failed")
+    return [(int(call[1], 16), int(call[2], 16)) for call in calls]
 
 
 class Machine:
@@ -151,6 +172,10 @@ class Machine:
                 return moment
         return None
 
+    def says(self, text):
+        """Has this been on the console?"""
+        return any(text in line for _, line in list(self.lines))
+
     def running(self):
         return self.process.poll() is None
 
@@ -170,6 +195,24 @@ class Machine:
         raise Failure(f"the guest {what} '{text}' within {timeout} s; "
                       "its last lines:\n" + self.tail())
 
+    def watch(self, until, each=None):
+        """Samples (seconds, MiB) of the host's memory until until(samples) holds.
+
+        A Failure if the machine ends, or its program does not do its work.
+        """
+        samples = []
+        while not samples or not until(samples):
+            rss = self.rss()
+            if rss is None or not self.running():
+                raise Failure("the guest ended early; its last lines:\n" + self.tail())
+            if self.when("exit") is not None and self.when("exit 0") is None:
+                raise Failure("the guest's program failed:\n" + self.tail(5))
+            samples.append((self.now(), rss))
+            if each:
+                each(samples)
+            time.sleep(SAMPLE)
+        return samples
+
     def tail(self, count=15):
         return "\n".join("    " + line for _, line in self.lines[-count:])
 
@@ -177,3 +220,24 @@ class Machine:
         """Console lines that are a fault of the kernel."""
         deny = deny_list()
         return [line for _, line in list(self.lines) if deny.search(line)]
+
+    def no_splats(self):
+        """A Failure if the kernel complained."""
+        if self.splats():
+            raise Failure("the guest's kernel complains: " + "; ".join(self.splats()[:5]))
+
+
+def run_check(check):
+    """A check on a guest: builds what it boots, prints the line that it returns."""
+    name = os.path.basename(os.path.dirname(os.path.abspath(sys.argv[0])))
+    for command in (["kernel", "ours"], ["initramfs"]):
+        subprocess.run([os.path.join(TOP, "bin", command[0]), *command[1:]], check=True)
+    try:
+        print(check())
+    except Failure as failure:
+        sys.exit(f"{name}: {failure}")
+
+
+def log_of(name):
+    """Where a check leaves what it saw."""
+    return os.path.join(BUILD, "check", name)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * take MIB [SECONDS]: takes memory as any program does, fills it, holds it for
- * SECONDS (2), sees that it still holds what was written, and frees it.
+ * take MIB [SECONDS [ROUNDS [IDLE]]]: takes memory as any program does, fills it,
+ * holds it for SECONDS (2), sees that it still holds what was written, and frees
+ * it; ROUNDS times (1) with IDLE seconds between.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -17,31 +18,32 @@ static uint64_t pattern(size_t i)
 	return (i + 1) * 0x9e3779b97f4a7c15u;
 }
 
-int main(int argc, char **argv)
+/* Takes @size bytes, holds them, and frees them. 0, or -1 if that failed. */
+static int take(size_t size, size_t page, unsigned int seconds)
 {
-	size_t page = sysconf(_SC_PAGESIZE), size, i;
-	unsigned int seconds = argc > 2 ? atoi(argv[2]) : 2;
 	volatile uint64_t *word;
 	char *memory;
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc < 2 || atol(argv[1]) <= 0) {
-		printf("guest: usage: take MIB [SECONDS]\n");
-		return 2;
-	}
-	size = (size_t)atol(argv[1]) << 20;
+	size_t i;
 
 	printf("guest: take %zu MiB\n", size >> 20);
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED) {
 		printf("guest: cannot take %zu MiB: %s\n", size >> 20, strerror(errno));
-		return 1;
+		return -1;
 	}
-	/* A word of each page is enough, and volatile keeps the compiler from leaving it out. */
+	/*
+	 * To write a word of each page is enough to have it, and volatile keeps
+	 * the compiler from leaving it out. The rest of it is zero: anything
+	 * else has come from somewhere.
+	 */
 	for (i = 0; i < size / page; i++) {
 		word = (volatile uint64_t *)(memory + i * page);
 		*word = pattern(i);
+		if (word[1]) {
+			printf("guest: page %zu holds %llx when new\n", i, (unsigned long long)word[1]);
+			return -1;
+		}
 	}
 	printf("guest: taken\n");
 	sleep(seconds);
@@ -50,10 +52,33 @@ int main(int argc, char **argv)
 		word = (volatile uint64_t *)(memory + i * page);
 		if (*word != pattern(i)) {
 			printf("guest: page %zu holds %llx\n", i, (unsigned long long)*word);
-			return 1;
+			return -1;
 		}
 	}
 	munmap(memory, size);
 	printf("guest: freed\n");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	size_t mib = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
+	unsigned int seconds = argc > 2 ? atoi(argv[2]) : 2;
+	int rounds = argc > 3 ? atoi(argv[3]) : 1;
+	unsigned int idle = argc > 4 ? atoi(argv[4]) : 0;
+	int round;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (!mib) {
+		printf("guest: usage: take MIB [SECONDS [ROUNDS [IDLE]]]\n");
+		return 2;
+	}
+	for (round = 1; round <= rounds; round++) {
+		if (round > 1)
+			sleep(idle);
+		printf("guest: round %d\n", round);
+		if (take(mib << 20, sysconf(_SC_PAGESIZE), seconds))
+			return 1;
+	}
 	return 0;
 }
