@@ -95,7 +95,7 @@ class Machine:
         for part in (image, initrd):
             if not os.path.exists(part):
                 raise Failure(f"{part} is missing; run: make kernel FLAVOUR={kernel}")
-        accel = os.environ.get("ACCEL", "tcg")
+        accel = os.environ.get("ACCEL") or "tcg"
         balloon = ["virtio-balloon-pci",
                    "free-page-reporting=" + ("on" if reporting else "off"), *device]
         words = ["console=ttyS0", "panic=-1", "oops=panic", *append, "--", *program]
