@@ -20,6 +20,7 @@ help: ## list the doors
 	@echo '  JOBS=            compile jobs (default: one for each processor)'
 
 demo: ## build the guest kernel, boot it, show its memory come back to the host
+	@bin/need tree kernel guest
 	@bin/tree
 	@bin/kernel $(FLAVOUR)
 	@bin/initramfs

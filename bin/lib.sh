@@ -35,6 +35,8 @@ probe() {
 	esac
 }
 
+on_debian() { [ -e /etc/debian_version ] && command -v apt-get >/dev/null; }
+
 apt_install() {
 	local sudo=()
 	[ "$(id -u)" -eq 0 ] || sudo=(sudo)
@@ -61,7 +63,7 @@ need() {
 		packages+=("$package")
 	done
 	[ ${#missing[@]} -eq 0 ] && return
-	if [ -e /etc/debian_version ] && command -v apt-get >/dev/null; then
+	if on_debian; then
 		apt_install "${packages[@]}" ||
 			die "apt could not install: ${packages[*]}" \
 			    "see build/apt.log, or install them yourself and run this again"
@@ -71,16 +73,17 @@ need() {
 	    "${missing[@]}"
 }
 
-need_tree() {
-	need <<-LIST
+# What each kind of work needs, for bin/need.
+list_tree() {
+	cat <<-LIST
 		cmd git git
 		cmd xz xz-utils
 		cmd tar tar
 	LIST
 }
 
-need_kernel() {
-	need <<-LIST
+list_kernel() {
+	cat <<-LIST
 		cmd gcc gcc
 		lib libc.a libc6-dev
 		cmd make make
@@ -94,12 +97,23 @@ need_kernel() {
 	LIST
 }
 
-need_guest() {
-	need <<-LIST
+list_guest() {
+	cat <<-LIST
 		cmd qemu-system-x86_64 qemu-system-x86
 		cmd cpio cpio
 		cmd python3 python3
 		py matplotlib python3-matplotlib
+	LIST
+}
+
+list_check() {
+	cat <<-LIST
+		cmd shellcheck shellcheck
+		cmd sparse sparse
+		cmd codespell codespell
+		cmd quilt quilt
+		py ply python3-ply
+		py git python3-git
 	LIST
 }
 
@@ -188,17 +202,6 @@ worktree() {
 	kgit -C "$LINUX" worktree prune
 	mkdir -p "$(dirname "$dir")"
 	kgit -C "$LINUX" worktree add -q -f --detach "$dir" "$rev"
-}
-
-need_check() {
-	need <<-LIST
-		cmd shellcheck shellcheck
-		cmd sparse sparse
-		cmd codespell codespell
-		cmd quilt quilt
-		py ply python3-ply
-		py git python3-git
-	LIST
 }
 
 # From a check to the person who waits for it; the log gets it too.
