@@ -112,6 +112,7 @@ list_check() {
 		cmd sparse sparse
 		cmd codespell codespell
 		cmd quilt quilt
+		cmd spin spin
 		py ply python3-ply
 		py git python3-git
 	LIST
