@@ -11,8 +11,10 @@
 #include <linux/build_bug.h>
 #include <linux/export.h>
 #include <linux/jiffies.h>
+#include <linux/kstrtox.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/page-isolation.h>
 #include <linux/page_reporting.h>
@@ -20,18 +22,22 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/time64.h>
 
 #include "internal.h"
 #include "page_reporting.h"
 
 /*
- * How long after a request the pass starts. Blocks that are freed together go
+ * How long after a request the pass starts, in ms. Blocks that are freed together go
  * in one pass, and memory that is used again at once is not reported at all;
  * two seconds is long for that and short for a hypervisor that is out of
  * memory. It is also the least time between two passes, so that a guest that
  * frees memory all the time does not report all the time.
  */
-#define PAGE_REPORTING_DELAY	(2 * HZ)
+static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
+
+/* An hour: more would be another way to turn reporting off, and is a mistake. */
+#define PAGE_REPORTING_DELAY_MAX	(3600 * MSEC_PER_SEC)
 
 /*
  * States of a registered device, in &page_reporting_dev_info.state
@@ -60,13 +66,15 @@ enum page_reporting_state {
 /**
  * struct page_reporting_pass - one pass over all zones
  * @prdev: the device that is told
- * @sgl: table of %PAGE_REPORTING_CAPACITY entries
+ * @sgl: table of @capacity entries
+ * @capacity: the most blocks in a batch
  * @nents: number of blocks in @sgl: isolated and not put back yet
  * @todo: number of blocks that the pass may still take off the current list
  */
 struct page_reporting_pass {
 	struct page_reporting_dev_info *prdev;
 	struct scatterlist *sgl;
+	unsigned int capacity;
 	unsigned int nents;
 	unsigned long todo;
 };
@@ -77,16 +85,22 @@ struct page_reporting_pass {
  */
 DEFINE_STATIC_KEY_FALSE(page_reporting_enabled);
 
+/* No order was asked for: reads as -1 */
+#define PAGE_REPORTING_ORDER_UNSET	UINT_MAX
+
 /*
  * Order of the smallest blocks that are reported. Set when a device registers;
- * a driver may change it while it is registered. The free path reads it without
- * a lock: a free that still goes by the old value requests a pass too much, or
- * one too few that the next free requests.
+ * a driver or the parameter may change it while it is registered. The free path
+ * reads it without a lock: a free that still goes by the old value requests a
+ * pass too much, or one too few that the next free requests.
  */
-unsigned int page_reporting_order;
+unsigned int page_reporting_order = PAGE_REPORTING_ORDER_UNSET;
 EXPORT_SYMBOL_GPL(page_reporting_order);
 
-/* Serializes register and unregister */
+/* The order that the parameter asks for, whatever drivers say */
+static unsigned int page_reporting_order_param = PAGE_REPORTING_ORDER_UNSET;
+
+/* Serializes register, unregister and changes of the order */
 static DEFINE_MUTEX(page_reporting_mutex);
 
 /* Written under page_reporting_mutex, read under RCU by the free path */
@@ -105,7 +119,7 @@ static void page_reporting_queue(struct page_reporting_dev_info *prdev)
 	 * may be under way.
 	 */
 	queue_delayed_work(system_freezable_wq, &prdev->work,
-			   PAGE_REPORTING_DELAY);
+			   msecs_to_jiffies(READ_ONCE(page_reporting_delay_ms)));
 }
 
 static void page_reporting_request(struct page_reporting_dev_info *prdev)
@@ -149,7 +163,7 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 			continue;
 		if (!pass->todo)
 			return false;
-		if (pass->nents == PAGE_REPORTING_CAPACITY)
+		if (pass->nents == pass->capacity)
 			return true;
 		/* Fails when the zone would fall below its min watermark. */
 		if (!__isolate_free_page(page, order))
@@ -234,10 +248,10 @@ static int page_reporting_list(struct page_reporting_pass *pass,
  * Is the zone so short of memory that a full batch must not be withheld from
  * it? Then its blocks are about to be used, and reporting them is in vain.
  */
-static bool page_reporting_zone_short(struct zone *zone, unsigned int order)
+static bool page_reporting_zone_short(struct page_reporting_pass *pass,
+				      struct zone *zone, unsigned int order)
 {
-	unsigned long mark = low_wmark_pages(zone) +
-			     (PAGE_REPORTING_CAPACITY << order);
+	unsigned long mark = low_wmark_pages(zone) + (pass->capacity << order);
 
 	return !zone_watermark_ok(zone, 0, mark, 0, ALLOC_CMA);
 }
@@ -248,7 +262,7 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 	unsigned int order = READ_ONCE(page_reporting_order);
 	int mt, err = 0;
 
-	if (page_reporting_zone_short(zone, order))
+	if (page_reporting_zone_short(pass, zone, order))
 		return 0;
 
 	/* From small to large: blocks that merge are met again as larger ones. */
@@ -286,6 +300,8 @@ static void page_reporting_process(struct work_struct *work)
 	};
 	atomic_t *state = &pass.prdev->state;
 
+	pass.capacity = pass.prdev->capacity;
+
 	/*
 	 * A plain store loses no request. State is REQUESTED here and only the
 	 * worker leaves that, so it overwrites nothing else. A request that came
@@ -295,10 +311,9 @@ static void page_reporting_process(struct work_struct *work)
 	 */
 	atomic_set(state, PAGE_REPORTING_ACTIVE);
 
-	pass.sgl = kmalloc_array(PAGE_REPORTING_CAPACITY, sizeof(*pass.sgl),
-				 GFP_KERNEL);
+	pass.sgl = kmalloc_array(pass.capacity, sizeof(*pass.sgl), GFP_KERNEL);
 	if (pass.sgl) {
-		sg_init_table(pass.sgl, PAGE_REPORTING_CAPACITY);
+		sg_init_table(pass.sgl, pass.capacity);
 		page_reporting_all_zones(&pass);
 		WARN_ON_ONCE(pass.nents);
 		kfree(pass.sgl);
@@ -317,9 +332,77 @@ static void page_reporting_process(struct work_struct *work)
 		page_reporting_queue(pass.prdev);
 }
 
+static int page_reporting_order_set(const char *val,
+				    const struct kernel_param *kp)
+{
+	struct page_reporting_dev_info *prdev;
+	unsigned int order;
+
+	if (kstrtouint(val, 0, &order) || order > MAX_PAGE_ORDER)
+		return -EINVAL;
+
+	mutex_lock(&page_reporting_mutex);
+	page_reporting_order_param = order;
+	WRITE_ONCE(page_reporting_order, order);
+	/* Blocks that were too small may be large enough now. */
+	prdev = page_reporting_registered();
+	if (prdev)
+		page_reporting_request(prdev);
+	mutex_unlock(&page_reporting_mutex);
+
+	return 0;
+}
+
+static const struct kernel_param_ops page_reporting_order_ops = {
+	.set = page_reporting_order_set,
+	/* As a signed number, so that no order at all reads as -1 */
+	.get = param_get_int,
+};
+
+module_param_cb(page_reporting_order, &page_reporting_order_ops,
+		&page_reporting_order, 0644);
+MODULE_PARM_DESC(page_reporting_order,
+		 "Order of the smallest free blocks that are reported");
+
+static int page_reporting_delay_set(const char *val,
+				    const struct kernel_param *kp)
+{
+	unsigned int delay;
+
+	if (kstrtouint(val, 0, &delay) || delay > PAGE_REPORTING_DELAY_MAX)
+		return -EINVAL;
+
+	WRITE_ONCE(page_reporting_delay_ms, delay);
+
+	return 0;
+}
+
+static const struct kernel_param_ops page_reporting_delay_ops = {
+	.set = page_reporting_delay_set,
+	.get = param_get_uint,
+};
+
+module_param_cb(page_reporting_delay_ms, &page_reporting_delay_ops,
+		&page_reporting_delay_ms, 0644);
+MODULE_PARM_DESC(page_reporting_delay_ms,
+		 "Milliseconds from a free to the report of what is free");
+
+/* What the parameter asks for, else what the device does, else a pageblock */
+static unsigned int page_reporting_resolve_order(unsigned int order)
+{
+	if (page_reporting_order_param != PAGE_REPORTING_ORDER_UNSET)
+		return page_reporting_order_param;
+	if (order == PAGE_REPORTING_ORDER_0)
+		return 0;
+	if (order && order <= MAX_PAGE_ORDER)
+		return order;
+
+	return pageblock_order;
+}
+
 /**
  * page_reporting_register() - start to report free pages to a device
- * @prdev: the device, with @report and @order filled in
+ * @prdev: the device, with @report, @order and @capacity filled in
  *
  * What is free already is reported in a first pass, after the usual delay.
  * @prdev must stay in place until it is unregistered.
@@ -329,11 +412,8 @@ static void page_reporting_process(struct work_struct *work)
  */
 int page_reporting_register(struct page_reporting_dev_info *prdev)
 {
-	unsigned int order = prdev->order;
+	unsigned int order;
 	int err = -EBUSY;
-
-	if (!order || order > MAX_PAGE_ORDER)
-		order = pageblock_order;
 
 	/* A block's size has to fit the length of a scatterlist entry. */
 	BUILD_BUG_ON(MAX_PAGE_ORDER + PAGE_SHIFT >=
@@ -343,8 +423,11 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 	if (page_reporting_registered())
 		goto unlock;
 
+	if (!prdev->capacity || prdev->capacity > PAGE_REPORTING_CAPACITY)
+		prdev->capacity = PAGE_REPORTING_CAPACITY;
 	atomic_set(&prdev->state, PAGE_REPORTING_IDLE);
 	INIT_DELAYED_WORK(&prdev->work, page_reporting_process);
+	order = page_reporting_resolve_order(prdev->order);
 	WRITE_ONCE(page_reporting_order, order);
 	static_branch_enable(&page_reporting_enabled);
 
@@ -388,3 +471,7 @@ void page_reporting_unregister(struct page_reporting_dev_info *prdev)
 	mutex_unlock(&page_reporting_mutex);
 }
 EXPORT_SYMBOL_GPL(page_reporting_unregister);
+
+#ifdef CONFIG_PAGE_REPORTING_KUNIT_TEST
+#include "tests/page_reporting_kunit.c"
+#endif

@@ -8,6 +8,7 @@
 #define _LINUX_PAGE_REPORTING_H
 
 #include <linux/atomic.h>
+#include <linux/limits.h>
 #include <linux/scatterlist.h>
 #include <linux/workqueue.h>
 
@@ -16,9 +17,15 @@
  * allocator's reach until the device is done, so it must not be many: 32 blocks
  * of 2 MiB are 64 MiB. It must not be few either, as each batch costs a round
  * trip to the hypervisor; and the virtqueues of the usual hypervisors have at
- * least 32 entries.
+ * least 32 entries. A device that can take less than that says so.
  */
 #define PAGE_REPORTING_CAPACITY		32
+
+/*
+ * For &page_reporting_dev_info.order: order 0, every free page. A plain 0 is
+ * what drivers leave there that do not care.
+ */
+#define PAGE_REPORTING_ORDER_0		UINT_MAX
 
 /**
  * struct page_reporting_dev_info - a device that free pages are reported to
@@ -33,10 +40,15 @@
  *	called twice at a time, must not call page_reporting_unregister().
  * @work: Private to the core. The pass over all zones.
  * @state: Private to the core. See enum page_reporting_state.
- * @order: Order of the smallest blocks that are worth a report to the device.
- *	0, or more than %MAX_PAGE_ORDER, stands for pageblock_order.
+ * @order: Order of the smallest blocks that are worth a report to the device,
+ *	or %PAGE_REPORTING_ORDER_0. 0, and all else that is more than
+ *	%MAX_PAGE_ORDER, stands for pageblock_order. The kernel
+ *	parameter page_reporting.page_reporting_order goes before it.
+ * @capacity: The most blocks that @report can take at once. 0, or more than
+ *	%PAGE_REPORTING_CAPACITY, stands for that.
  *
- * The driver fills in @report and @order before it registers the device.
+ * The driver fills in @report, @order and @capacity before it registers the
+ * device.
  */
 struct page_reporting_dev_info {
 	int (*report)(struct page_reporting_dev_info *prdev,
@@ -44,6 +56,7 @@ struct page_reporting_dev_info {
 	struct delayed_work work;
 	atomic_t state;
 	unsigned int order;
+	unsigned int capacity;
 };
 
 int page_reporting_register(struct page_reporting_dev_info *prdev);
