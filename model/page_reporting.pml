@@ -51,7 +51,7 @@ bool queues_down;		/* between the driver's freeze() and restore() */
 /* What was seen to happen, for the properties only. */
 byte in_pass;
 bool may_report;		/* between register() and the return of unregister() */
-bool failed;			/* the device failed: blocks stay unreported */
+byte fails_left = 1;		/* times that the device will fail */
 byte freers_left = ZONES;
 bool driver_done;
 
@@ -137,8 +137,7 @@ inline report(z, batch)
 	assert(!queues_down);
 	if
 	:: batch = 0
-	:: !failed ->
-		failed = true
+	:: atomic { fails_left > 0 -> fails_left--; err = true }
 	fi;
 	lock(z);
 	if
@@ -158,6 +157,7 @@ inline report(z, batch)
 proctype Worker()
 {
 	byte z, batch, old;
+	bool err;
 
 end:	do
 #ifdef MUT_NOT_FREEZABLE
@@ -181,10 +181,22 @@ end:	do
 			:: batch > 0 -> report(z, batch)
 			:: else
 			fi;
+			if
+			:: err -> break		/* what the other zone has is left */
+			:: else
+			fi;
 			z++
 		:: else -> break
 		od;
 		z = 0;
+		if
+		:: err ->
+			err = false;
+#ifndef MUT_NO_RETRY
+			request(old)
+#endif
+		:: else
+		fi;
 #ifdef MUT_ACTIVE_LATE
 		state = ACTIVE;
 #endif
@@ -273,14 +285,14 @@ proctype Suspend()
 
 /*
  * At rest nothing can move: all blocks were freed, the driver is registered for
- * good, the machine is awake and no work is queued. What is unreported then was
- * refused by the device.
+ * good, the machine is awake and no work is queued. Then everything is reported,
+ * whatever the device has refused on the way.
  */
 active proctype Quiet()
 {
 end:	timeout ->
 	assert(!freers_left && driver_done && !frozen && !queued);
-	assert(failed || (!unreported[0] && !unreported[1]));
+	assert(!unreported[0] && !unreported[1]);
 	assert(state == IDLE)
 }
 

@@ -44,10 +44,10 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *
  * IDLE:      The work is neither queued nor running a pass. Every block on the
  *            free lists that is large enough is reported, or was passed over by
- *            the last pass (its zone was short of memory, the device failed).
+ *            the last pass (its zone was short of memory).
  *            A request sets REQUESTED and queues the work.
  * REQUESTED: A block came to the free lists, or the device was registered, and
- *            no pass has started since. The work is queued, or a pass runs and
+ *            no pass has started since; or the last pass has failed. The work is queued, or a pass runs and
  *            queues it when it ends. Further requests change nothing. The
  *            worker sets ACTIVE when it starts a pass.
  * ACTIVE:    A pass runs and nothing was requested since it started. A request
@@ -112,6 +112,34 @@ static struct page_reporting_dev_info *page_reporting_registered(void)
 					 lockdep_is_held(&page_reporting_mutex));
 }
 
+/*
+ * The delay doubles with each pass that fails, up to 64 times: about two
+ * minutes by default. A device that is busy or gone for good is not worth more,
+ * and one that is back gets what is free without waiting for a free.
+ */
+#define PAGE_REPORTING_BACKOFF_MAX	6
+
+/* A delay of nothing cannot double: this is what it starts from then. */
+#define PAGE_REPORTING_BACKOFF_MS	(MSEC_PER_SEC / 10)
+
+/*
+ * Called by whoever queues the work: the worker, which is the one to change the
+ * number of failures, or a request that has found the device idle. It was not
+ * made idle before the number was 0 again.
+ */
+static unsigned long page_reporting_delay(struct page_reporting_dev_info *prdev)
+{
+	unsigned long delay = READ_ONCE(page_reporting_delay_ms);
+
+	if (!prdev->failures)
+		return msecs_to_jiffies(delay);
+
+	delay = max(delay, PAGE_REPORTING_BACKOFF_MS) <<
+		min(prdev->failures, PAGE_REPORTING_BACKOFF_MAX);
+
+	return msecs_to_jiffies(min(delay, PAGE_REPORTING_DELAY_MAX));
+}
+
 static void page_reporting_queue(struct page_reporting_dev_info *prdev)
 {
 	/*
@@ -119,7 +147,7 @@ static void page_reporting_queue(struct page_reporting_dev_info *prdev)
 	 * may be under way.
 	 */
 	queue_delayed_work(system_freezable_wq, &prdev->work,
-			   msecs_to_jiffies(READ_ONCE(page_reporting_delay_ms)));
+			   page_reporting_delay(prdev));
 }
 
 static void page_reporting_request(struct page_reporting_dev_info *prdev)
@@ -282,14 +310,18 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 }
 
 /* Go over all zones once. Stops at the first error of the device. */
-static void page_reporting_all_zones(struct page_reporting_pass *pass)
+static int page_reporting_all_zones(struct page_reporting_pass *pass)
 {
 	struct zone *zone;
 
 	for_each_populated_zone(zone) {
-		if (page_reporting_zone(pass, zone))
-			return;
+		int err = page_reporting_zone(pass, zone);
+
+		if (err)
+			return err;
 	}
+
+	return 0;
 }
 
 static void page_reporting_process(struct work_struct *work)
@@ -299,6 +331,7 @@ static void page_reporting_process(struct work_struct *work)
 				      struct page_reporting_dev_info, work),
 	};
 	atomic_t *state = &pass.prdev->state;
+	int err = -ENOMEM;
 
 	pass.capacity = pass.prdev->capacity;
 
@@ -314,13 +347,14 @@ static void page_reporting_process(struct work_struct *work)
 	pass.sgl = kmalloc_array(pass.capacity, sizeof(*pass.sgl), GFP_KERNEL);
 	if (pass.sgl) {
 		sg_init_table(pass.sgl, pass.capacity);
-		page_reporting_all_zones(&pass);
+		err = page_reporting_all_zones(&pass);
 		WARN_ON_ONCE(pass.nents);
 		kfree(pass.sgl);
-	} else {
-		/* What this pass was requested for is left to another one. */
-		page_reporting_request(pass.prdev);
 	}
+	/* What this pass has not reported is left to another one. */
+	pass.prdev->failures = err ? pass.prdev->failures + 1 : 0;
+	if (err)
+		page_reporting_request(pass.prdev);
 
 	/*
 	 * Idle only if nothing was requested since the store above. Otherwise
@@ -425,6 +459,7 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 
 	if (!prdev->capacity || prdev->capacity > PAGE_REPORTING_CAPACITY)
 		prdev->capacity = PAGE_REPORTING_CAPACITY;
+	prdev->failures = 0;
 	atomic_set(&prdev->state, PAGE_REPORTING_IDLE);
 	INIT_DELAYED_WORK(&prdev->work, page_reporting_process);
 	order = page_reporting_resolve_order(prdev->order);

@@ -40,6 +40,7 @@
  *	called twice at a time, must not call page_reporting_unregister().
  * @work: Private to the core. The pass over all zones.
  * @state: Private to the core. See enum page_reporting_state.
+ * @failures: Private to the core. Passes that have failed one after another.
  * @order: Order of the smallest blocks that are worth a report to the device,
  *	or %PAGE_REPORTING_ORDER_0. 0, and all else that is more than
  *	%MAX_PAGE_ORDER, stands for pageblock_order. The kernel
@@ -55,6 +56,7 @@ struct page_reporting_dev_info {
 		      struct scatterlist *sg, unsigned int nents);
 	struct delayed_work work;
 	atomic_t state;
+	unsigned int failures;
 	unsigned int order;
 	unsigned int capacity;
 };

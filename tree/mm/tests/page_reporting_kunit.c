@@ -437,11 +437,46 @@ static void error_ends_pass_unflagged(struct kunit *test)
 			PAGE_REPORTING_CAPACITY);
 	expect_lists_right(test);
 
-	/* It recovers with the next pass, which has the rest to report. */
+	/* Another pass comes by itself, and has the rest to report. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
+			PAGE_REPORTING_REQUESTED);
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
 	fake_reset(fake);
-	run_pass(fake);
+	flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
+			PAGE_REPORTING_IDLE);
 	KUNIT_EXPECT_EQ(test, fake->blocks, all - PAGE_REPORTING_CAPACITY);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, all);
+}
+
+static void error_doubles_delay(struct kunit *test)
+{
+	unsigned long base = msecs_to_jiffies(page_reporting_delay_ms);
+	unsigned int kept = page_reporting_delay_ms;
+	struct fake_device *fake = test->priv;
+	unsigned int i;
+
+	for (i = 1; i <= PAGE_REPORTING_BACKOFF_MAX + 2; i++) {
+		fake_reset(fake);
+		fake->fail_at = 1;
+		run_pass(fake);
+		KUNIT_EXPECT_EQ(test, fake->calls, 1);
+		KUNIT_EXPECT_EQ(test, page_reporting_delay(&fake->prdev),
+				base << min(i, PAGE_REPORTING_BACKOFF_MAX));
+	}
+
+	/* A delay of nothing grows as well, and one of an hour does not. */
+	page_reporting_delay_ms = 0;
+	KUNIT_EXPECT_GT(test, page_reporting_delay(&fake->prdev), 0);
+	page_reporting_delay_ms = PAGE_REPORTING_DELAY_MAX;
+	KUNIT_EXPECT_EQ(test, page_reporting_delay(&fake->prdev),
+			msecs_to_jiffies(PAGE_REPORTING_DELAY_MAX));
+	page_reporting_delay_ms = kept;
+
+	fake_reset(fake);
+	run_pass(fake);
+	KUNIT_EXPECT_GT(test, fake->blocks, 0);
+	KUNIT_EXPECT_EQ(test, page_reporting_delay(&fake->prdev), base);
 }
 
 static void request_from_report(struct fake_device *fake)
@@ -564,6 +599,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(split_and_merge_forget),
 	KUNIT_CASE(capacity_bounds_batch),
 	KUNIT_CASE(error_ends_pass_unflagged),
+	KUNIT_CASE(error_doubles_delay),
 	KUNIT_CASE(request_during_pass_not_lost),
 	KUNIT_CASE(free_requests_pass),
 	KUNIT_CASE(short_zone_left_alone),
