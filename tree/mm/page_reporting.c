@@ -44,12 +44,13 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *
  * IDLE:      The work is neither queued nor running a pass. Every block on the
  *            free lists that is large enough is reported, or was passed over by
- *            the last pass (its zone was short of memory).
- *            A request sets REQUESTED and queues the work.
+ *            the last pass (its zone was short of memory). A request sets
+ *            REQUESTED and queues the work.
  * REQUESTED: A block came to the free lists, or the device was registered, and
- *            no pass has started since; or the last pass has failed. The work is queued, or a pass runs and
- *            queues it when it ends. Further requests change nothing. The
- *            worker sets ACTIVE when it starts a pass.
+ *            no pass has started since; or the last pass has failed. The work
+ *            is queued, or a pass runs and queues it when it ends. Further
+ *            requests change nothing. The worker sets ACTIVE when it starts a
+ *            pass.
  * ACTIVE:    A pass runs and nothing was requested since it started. A request
  *            sets REQUESTED and leaves the work alone. The worker sets IDLE
  *            when the pass ends.
