@@ -5,6 +5,8 @@
 
 set -euo pipefail
 shopt -s inherit_errexit
+# A hook or an alias of git that runs this must not turn it on another tree.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$TOP/build

@@ -98,7 +98,7 @@ class Machine:
         accel = os.environ.get("ACCEL") or "tcg"
         balloon = ["virtio-balloon-pci",
                    "free-page-reporting=" + ("on" if reporting else "off"), *device]
-        words = ["console=ttyS0", "panic=-1", "oops=panic", *append, "--", *program]
+        words = ["console=ttyS0", "panic=-1", "oops=panic", *append, "run=" + ",".join(program)]
         command = [
             qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-machine", "q35", "-accel", accel,
@@ -231,7 +231,8 @@ def run_check(check):
     """A check on a guest: builds what it boots, prints the line that it returns."""
     name = os.path.basename(os.path.dirname(os.path.abspath(sys.argv[0])))
     for command in (["kernel", "ours"], ["initramfs"]):
-        subprocess.run([os.path.join(TOP, "bin", command[0]), *command[1:]], check=True)
+        if subprocess.run([os.path.join(TOP, "bin", command[0]), *command[1:]], check=False).returncode:
+            sys.exit(f"{name}: bin/{command[0]} failed")
     try:
         print(check())
     except Failure as failure:

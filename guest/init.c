@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The first program of the guest. It mounts what programs expect, runs what the
- * kernel command line asks for after "--", says how that ended, and waits for
- * the host to end the machine: what the guest leaves free is looked at from
- * there.
+ * The first program of the guest. It mounts what programs expect, runs what
+ * run=PROGRAM,ARGUMENT,... on the kernel's command line asks for, says how that
+ * ended, and waits for the host to end the machine: what the guest leaves free
+ * is looked at from there.
+ *
+ * The kernel puts run= into the environment. It would pass arguments after "--"
+ * too, but drops them when it does not like another parameter.
  *
  * Lines for the host start with "guest: ".
  */
@@ -24,9 +27,12 @@ static void mount_or_say(const char *type, const char *where)
 		printf("guest: cannot mount %s: %s\n", where, strerror(errno));
 }
 
-int main(int argc, char **argv)
+#define MOST_ARGUMENTS	16
+
+int main(void)
 {
-	int status;
+	char *run = getenv("run"), *argv[MOST_ARGUMENTS + 1] = { NULL };
+	int status, argc = 0;
 	pid_t pid;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -35,15 +41,17 @@ int main(int argc, char **argv)
 	mount_or_say("tmpfs", "/tmp");
 
 	printf("guest: ready\n");
-	if (argc < 2) {
+	for (run = strtok(run ? run : strdup(""), ","); run && argc < MOST_ARGUMENTS; run = strtok(NULL, ","))
+		argv[argc++] = run;
+	if (!argc) {
 		printf("guest: nothing to run\n");
 		goto wait;
 	}
 
 	pid = fork();
 	if (!pid) {
-		execv(argv[1], argv + 1);
-		printf("guest: cannot run %s: %s\n", argv[1], strerror(errno));
+		execv(argv[0], argv);
+		printf("guest: cannot run %s: %s\n", argv[0], strerror(errno));
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)

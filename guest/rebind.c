@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 {
 	int times = argc > 1 ? atoi(argv[1]) : 0, i, err, status;
 	size_t mib = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
-	char name[64];
+	char name[256];
 	pid_t pid;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
