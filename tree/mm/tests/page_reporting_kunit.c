@@ -36,6 +36,7 @@ struct seen_block {
  * @blocks: number of blocks in them
  * @largest: number of blocks in the largest batch
  * @fail_at: number of the batch that fails, from 1; 0 for none
+ * @buddy: half of a block, to be freed during a report, or NULL
  * @in_report: called from each report, or NULL
  * @reporting: is a report under way
  * @started: completed by the first report
@@ -48,6 +49,7 @@ struct fake_device {
 	unsigned long blocks;
 	unsigned int largest;
 	unsigned int fail_at;
+	struct page *buddy;
 	void (*in_report)(struct fake_device *fake);
 	bool reporting;
 	struct completion started;
@@ -397,6 +399,46 @@ static void split_and_merge_forget(struct kunit *test)
 	drain_all_pages(NULL);
 }
 
+static void free_buddy_in_report(struct fake_device *fake)
+{
+	if (!fake->buddy)
+		return;
+	__free_pages(fake->buddy, MAX_PAGE_ORDER - 1);
+	fake->buddy = NULL;
+	drain_all_pages(NULL);
+}
+
+/* A block's buddy is freed while the block is with the device. */
+static void merge_at_putback_unflagged(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *page;
+
+	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	/* Each half is freed on its own. */
+	fake->buddy = page + (1 << (MAX_PAGE_ORDER - 1));
+	set_page_refcounted(fake->buddy);
+	run_pass(fake);
+	fake_reset(fake);
+	__free_pages(page, MAX_PAGE_ORDER - 1);
+	drain_all_pages(NULL);
+
+	fake->in_report = free_buddy_in_report;
+	run_pass(fake);
+	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)),
+			MAX_PAGE_ORDER - 1);
+	KUNIT_EXPECT_TRUE(test, PageBuddy(page));
+	KUNIT_EXPECT_EQ(test, buddy_order(page), MAX_PAGE_ORDER);
+	KUNIT_EXPECT_FALSE(test, PageReported(page));
+
+	/* The free has requested the pass that reports the whole. */
+	fake_reset(fake);
+	flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)), MAX_PAGE_ORDER);
+	KUNIT_EXPECT_TRUE(test, PageReported(page));
+}
+
 static void capacity_bounds_batch(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
@@ -597,6 +639,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(pass_reports_all_once),
 	KUNIT_CASE(pass_reports_what_came_back),
 	KUNIT_CASE(split_and_merge_forget),
+	KUNIT_CASE(merge_at_putback_unflagged),
 	KUNIT_CASE(capacity_bounds_batch),
 	KUNIT_CASE(error_ends_pass_unflagged),
 	KUNIT_CASE(error_doubles_delay),
