@@ -196,8 +196,8 @@ kmake() {
 worktree() {
 	local dir=$1 rev=$2
 	if [ -e "$dir/.git" ] && kgit -C "$dir" rev-parse -q --verify HEAD >/dev/null 2>&1; then
-		[ "$(kgit -C "$dir" rev-parse HEAD)" = "$(kgit -C "$LINUX" rev-parse "$rev^{commit}")" ] ||
-			kgit -C "$dir" checkout -q -f --detach "$(kgit -C "$LINUX" rev-parse "$rev^{commit}")"
+		# Also when it is there already: something may have been left in it.
+		kgit -C "$dir" checkout -q -f --detach "$(kgit -C "$LINUX" rev-parse "$rev^{commit}")"
 		return
 	fi
 	need_room "$BUILD" 2500 "a second kernel tree"
