@@ -28,11 +28,11 @@
 #include "page_reporting.h"
 
 /*
- * How long after a request the pass starts, in ms. Blocks that are freed together go
- * in one pass, and memory that is used again at once is not reported at all;
- * two seconds is long for that and short for a hypervisor that is out of
- * memory. It is also the least time between two passes, so that a guest that
- * frees memory all the time does not report all the time.
+ * How long after a request the pass starts, in ms. Blocks that are freed
+ * together go in one pass, and memory that is used again at once is not
+ * reported at all; two seconds is long for that and short for a hypervisor that
+ * is out of memory. It is also the least time between two passes, so that a
+ * guest that frees memory all the time does not report all the time.
  */
 static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
 
@@ -344,6 +344,8 @@ static void page_reporting_process(struct work_struct *work)
 	 * that comes after it makes the state REQUESTED again.
 	 */
 	atomic_set(state, PAGE_REPORTING_ACTIVE);
+	/* A change of the order is not made under zone->lock: see its setter. */
+	smp_mb();
 
 	pass.sgl = kmalloc_array(pass.capacity, sizeof(*pass.sgl), GFP_KERNEL);
 	if (pass.sgl) {
@@ -379,6 +381,11 @@ static int page_reporting_order_set(const char *val,
 	mutex_lock(&page_reporting_mutex);
 	page_reporting_order_param = order;
 	WRITE_ONCE(page_reporting_order, order);
+	/*
+	 * Pairs with the one in page_reporting_process(): either the pass that
+	 * starts sees the order, or the request sees that it has started.
+	 */
+	smp_mb();
 	/* Blocks that were too small may be large enough now. */
 	prdev = page_reporting_registered();
 	if (prdev)
