@@ -10,18 +10,21 @@
 #include <linux/bug.h>
 #include <linux/build_bug.h>
 #include <linux/export.h>
+#include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/page-isolation.h>
 #include <linux/page_reporting.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/suspend.h>
 #include <linux/time64.h>
 
 #include "internal.h"
@@ -57,6 +60,24 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *
  * Only a request leaves IDLE and only the worker leaves REQUESTED, so the work
  * is queued by exactly one of them, once for each pass.
+ *
+ * What holds at all times, and what would show that it does not:
+ *
+ * 1. A block that has come to a list which the running pass may be past, or
+ *    while no pass runs, has made the state REQUESTED, and it stays that until a
+ *    pass starts: no request is lost. The reason is at each store to the state.
+ * 2. In IDLE the work is not queued, and only a request queues it: a guest that
+ *    frees nothing does nothing.
+ * 3. There is one pass at a time. A workqueue does not run an item twice at a
+ *    time, and the item is made new only after it was cancelled.
+ * 4. Blocks in the batch are of one zone, on no list, and go back before the
+ *    pass leaves the zone, however that comes about. Asserted by
+ *    page_reporting_zone().
+ * 5. A flag is on the first page of a block that is on a free list as it was
+ *    reported, and nowhere else. Set and cleared under the zone->lock of the
+ *    list. Asserted by the allocator, which takes a page with a flag of that
+ *    kind for a bad one.
+ * 6. After page_reporting_unregister() has returned, report() is not called.
  */
 enum page_reporting_state {
 	PAGE_REPORTING_IDLE,
@@ -183,9 +204,12 @@ void page_reporting_notify(void)
  * Return: true if the batch is full and the list may hold more.
  */
 static bool page_reporting_fill(struct page_reporting_pass *pass,
-				struct list_head *list, unsigned int order)
+				struct zone *zone, unsigned int order, int mt)
 {
+	struct list_head *list = &zone->free_area[order].free_list[mt];
 	struct page *page, *next;
+
+	lockdep_assert_held(&zone->lock);
 
 	list_for_each_entry_safe(page, next, list, buddy_list) {
 		if (PageReported(page))
@@ -194,7 +218,13 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 			return false;
 		if (pass->nents == pass->capacity)
 			return true;
-		/* Fails when the zone would fall below its min watermark. */
+		/*
+		 * Fails when the zone would fall below its min watermark, as it
+		 * would for the next block. To stop leaves none behind: what is
+		 * in the batch goes out with the blocks of the next list, or
+		 * when the zone is done. The device has not failed before, or
+		 * the pass would have ended with the batch put back.
+		 */
 		if (!__isolate_free_page(page, order))
 			return false;
 
@@ -254,7 +284,6 @@ static int page_reporting_flush(struct page_reporting_pass *pass,
 static int page_reporting_list(struct page_reporting_pass *pass,
 			       struct zone *zone, unsigned int order, int mt)
 {
-	struct free_area *area = &zone->free_area[order];
 	int err = 0;
 
 	spin_lock_irq(&zone->lock);
@@ -262,8 +291,8 @@ static int page_reporting_list(struct page_reporting_pass *pass,
 	 * Blocks that come to the list from now on have requested another pass.
 	 * To leave them to it bounds this one, however fast they come.
 	 */
-	pass->todo = area->nr_free;
-	while (!err && page_reporting_fill(pass, &area->free_list[mt], order)) {
+	pass->todo = zone->free_area[order].nr_free;
+	while (!err && page_reporting_fill(pass, zone, order, mt)) {
 		spin_unlock_irq(&zone->lock);
 		err = page_reporting_flush(pass, zone);
 		spin_lock_irq(&zone->lock);
@@ -306,6 +335,7 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 	/* Blocks of several lists share a batch. Those of two zones do not. */
 	if (pass->nents)
 		err = page_reporting_flush(pass, zone);
+	WARN_ON_ONCE(pass->nents);
 
 	return err;
 }
@@ -341,7 +371,9 @@ static void page_reporting_process(struct work_struct *work)
 	 * worker leaves that, so it overwrites nothing else. A request that came
 	 * before it was made under zone->lock, after its block was on the list.
 	 * The pass has yet to take that lock, so it will see the block. A request
-	 * that comes after it makes the state REQUESTED again.
+	 * that comes after it makes the state REQUESTED again. There is no second
+	 * pass that could have ended meanwhile, and unregister leaves the state
+	 * alone.
 	 */
 	atomic_set(state, PAGE_REPORTING_ACTIVE);
 	/* A change of the order is not made under zone->lock: see its setter. */
@@ -351,7 +383,6 @@ static void page_reporting_process(struct work_struct *work)
 	if (pass.sgl) {
 		sg_init_table(pass.sgl, pass.capacity);
 		err = page_reporting_all_zones(&pass);
-		WARN_ON_ONCE(pass.nents);
 		kfree(pass.sgl);
 	}
 	/* What this pass has not reported is left to another one. */
@@ -367,6 +398,54 @@ static void page_reporting_process(struct work_struct *work)
 	if (atomic_cmpxchg(state, PAGE_REPORTING_ACTIVE, PAGE_REPORTING_IDLE) !=
 	    PAGE_REPORTING_ACTIVE)
 		page_reporting_queue(pass.prdev);
+}
+
+/*
+ * Blocks that are looked at in one go under zone->lock. As many as that take
+ * some ten microseconds.
+ */
+#define PAGE_REPORTING_FORGET	256
+
+/*
+ * Each block goes to the tail as it is done, and the list ends as it was before.
+ * It is enough to do as many as there are of all types. Blocks that come to the
+ * list meanwhile may leave as many others out of it, which keep their flag until
+ * they have been in use: memory that the hypervisor gets back a little later.
+ */
+static void page_reporting_forget_list(struct zone *zone, unsigned int order,
+				       int mt)
+{
+	struct list_head *list = &zone->free_area[order].free_list[mt];
+	unsigned long todo;
+
+	spin_lock_irq(&zone->lock);
+	todo = zone->free_area[order].nr_free;
+	while (todo-- && !list_empty(list)) {
+		ClearPageReported(list_first_entry(list, struct page, buddy_list));
+		list_rotate_left(list);
+		if (todo % PAGE_REPORTING_FORGET)
+			continue;
+		spin_unlock_irq(&zone->lock);
+		cond_resched();
+		spin_lock_irq(&zone->lock);
+	}
+	spin_unlock_irq(&zone->lock);
+}
+
+/*
+ * Clear all flags: what they say was said to another device, or to another
+ * hypervisor process. Blocks of any order may have one, since the reporting order
+ * can have changed.
+ */
+static void page_reporting_forget_all(void)
+{
+	struct zone *zone;
+	unsigned int order, mt;
+
+	for_each_populated_zone(zone) {
+		for_each_migratetype_order(order, mt)
+			page_reporting_forget_list(zone, order, mt);
+	}
 }
 
 static int page_reporting_order_set(const char *val,
@@ -468,11 +547,15 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 	if (!prdev->capacity || prdev->capacity > PAGE_REPORTING_CAPACITY)
 		prdev->capacity = PAGE_REPORTING_CAPACITY;
 	prdev->failures = 0;
+	/* Nobody else can see it: not published yet, or waited for since. */
 	atomic_set(&prdev->state, PAGE_REPORTING_IDLE);
 	INIT_DELAYED_WORK(&prdev->work, page_reporting_process);
 	order = page_reporting_resolve_order(prdev->order);
 	WRITE_ONCE(page_reporting_order, order);
-	static_branch_enable(&page_reporting_enabled);
+	if (static_key_enabled(&page_reporting_enabled))
+		page_reporting_forget_all();
+	else
+		static_branch_enable(&page_reporting_enabled);
 
 	/*
 	 * In this order: a block that is freed before the device is seen by the
@@ -496,8 +579,8 @@ EXPORT_SYMBOL_GPL(page_reporting_register);
  * Waits for a pass that is running. On return @prdev->report() does not run,
  * will not be called again, and no block is with the device.
  *
- * Blocks that were reported keep their flag. The next device is not told of
- * them again.
+ * Blocks that were reported keep their flag until the next device registers,
+ * which is told of them again.
  *
  * Context: Process context, but not from @prdev->report(). Sleeps.
  */
@@ -514,6 +597,40 @@ void page_reporting_unregister(struct page_reporting_dev_info *prdev)
 	mutex_unlock(&page_reporting_mutex);
 }
 EXPORT_SYMBOL_GPL(page_reporting_unregister);
+
+/*
+ * A machine that was restored from an image of its memory may have another
+ * hypervisor process, and in any case a kernel has run in its free memory that
+ * loaded the image. When the attempt has failed nothing has changed, and all is
+ * reported again for nothing: that is rare, and cheap for memory that the
+ * hypervisor has already.
+ */
+static int page_reporting_pm_event(struct notifier_block *nb,
+				   unsigned long event, void *unused)
+{
+	struct page_reporting_dev_info *prdev;
+
+	if (event != PM_POST_HIBERNATION)
+		return NOTIFY_DONE;
+
+	mutex_lock(&page_reporting_mutex);
+	prdev = page_reporting_registered();
+	if (prdev) {
+		page_reporting_forget_all();
+		page_reporting_request(prdev);
+	}
+	mutex_unlock(&page_reporting_mutex);
+
+	return NOTIFY_OK;
+}
+
+static int __init page_reporting_init(void)
+{
+	pm_notifier(page_reporting_pm_event, 0);
+
+	return 0;
+}
+subsys_initcall(page_reporting_init);
 
 #ifdef CONFIG_PAGE_REPORTING_KUNIT_TEST
 #include "tests/page_reporting_kunit.c"

@@ -219,7 +219,6 @@ static int page_reporting_test_init(struct kunit *test)
 	if (err == -EBUSY)
 		kunit_skip(test, "a real device is registered");
 	KUNIT_ASSERT_EQ(test, err, 0);
-	walk_free_lists(true);
 
 	return 0;
 }
@@ -365,6 +364,41 @@ static void pass_reports_what_came_back(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, PageReported(page));
 }
 
+/* What one device was told another one does not know. */
+static void new_device_is_told_all(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+
+	run_pass(fake);
+	page_reporting_unregister(&fake->prdev);
+	KUNIT_EXPECT_GT(test, walk_free_lists(false).reported, 0);
+
+	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
+	fake_reset(fake);
+	run_pass(fake);
+	KUNIT_EXPECT_GT(test, fake->blocks, 0);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
+}
+
+static void all_is_new_after_hibernation(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+
+	run_pass(fake);
+	fake_reset(fake);
+	page_reporting_pm_event(NULL, PM_POST_SUSPEND, NULL);
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&fake->prdev.work));
+	KUNIT_EXPECT_GT(test, walk_free_lists(false).reported, 0);
+
+	page_reporting_pm_event(NULL, PM_POST_HIBERNATION, NULL);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
+	flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_GT(test, fake->blocks, 0);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
+}
+
 static void split_and_merge_forget(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
@@ -453,7 +487,6 @@ static void capacity_bounds_batch(struct kunit *test)
 		page_reporting_unregister(&fake->prdev);
 		fake->prdev.capacity = capacities[i][0];
 		KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
-		walk_free_lists(true);
 		fake_reset(fake);
 		run_pass(fake);
 		KUNIT_EXPECT_EQ(test, fake->largest, capacities[i][1]);
@@ -638,6 +671,8 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(param_delay_refuses),
 	KUNIT_CASE(pass_reports_all_once),
 	KUNIT_CASE(pass_reports_what_came_back),
+	KUNIT_CASE(new_device_is_told_all),
+	KUNIT_CASE(all_is_new_after_hibernation),
 	KUNIT_CASE(split_and_merge_forget),
 	KUNIT_CASE(merge_at_putback_unflagged),
 	KUNIT_CASE(capacity_bounds_batch),
