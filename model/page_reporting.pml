@@ -157,7 +157,7 @@ inline report(z, batch)
 proctype Worker()
 {
 	byte z, batch, old;
-	bool err;
+	bool err, more;
 
 end:	do
 #ifdef MUT_NOT_FREEZABLE
@@ -174,8 +174,15 @@ end:	do
 		do
 		:: z < ZONES ->
 			lock(z);
-			batch = unreported[z];
-			unreported[z] = 0;
+			/* Of a long list, some are left to the next pass. */
+			if
+			:: unreported[z] > 1 ->
+				batch = unreported[z] / 2;
+				more = true
+			:: else ->
+				batch = unreported[z]
+			fi;
+			unreported[z] = unreported[z] - batch;
 			unlock(z);
 			if
 			:: batch > 0 -> report(z, batch)
@@ -195,8 +202,15 @@ end:	do
 #ifndef MUT_NO_RETRY
 			request(old)
 #endif
+		:: !err && more ->
+#ifdef MUT_NO_MORE
+			skip
+#else
+			request(old)
+#endif
 		:: else
 		fi;
+		more = false;
 #ifdef MUT_ACTIVE_LATE
 		state = ACTIVE;
 #endif

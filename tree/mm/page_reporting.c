@@ -78,12 +78,25 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *    list. Asserted by the allocator, which takes a page with a flag of that
  *    kind for a bad one.
  * 6. After page_reporting_unregister() has returned, report() is not called.
+ *
+ * Tests in mm/tests/page_reporting_kunit.c: free_requests_pass (1),
+ * request_during_pass_not_lost (1, 2), split_and_merge_forget and
+ * merge_at_putback_unflagged (5), unregister_waits_for_pass (6). The fake device
+ * looks for 3 in each of them, and a walk over all lists for 4 and 5 after each.
  */
 enum page_reporting_state {
 	PAGE_REPORTING_IDLE,
 	PAGE_REPORTING_REQUESTED,
 	PAGE_REPORTING_ACTIVE,
 };
+
+/*
+ * A pass takes no more than this part of a free list, and leaves the rest to the
+ * next one: what is used again until then was not reported in vain. With one
+ * half, a large free is on the hypervisor after two passes; a smaller part saves
+ * more reports and takes as many more passes.
+ */
+#define PAGE_REPORTING_SHARE	2
 
 /**
  * struct page_reporting_pass - one pass over all zones
@@ -92,6 +105,7 @@ enum page_reporting_state {
  * @capacity: the most blocks in a batch
  * @nents: number of blocks in @sgl: isolated and not put back yet
  * @todo: number of blocks that the pass may still take off the current list
+ * @more: a list has unreported blocks that are left to the next pass
  */
 struct page_reporting_pass {
 	struct page_reporting_dev_info *prdev;
@@ -99,6 +113,7 @@ struct page_reporting_pass {
 	unsigned int capacity;
 	unsigned int nents;
 	unsigned long todo;
+	bool more;
 };
 
 /*
@@ -214,10 +229,12 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 	list_for_each_entry_safe(page, next, list, buddy_list) {
 		if (PageReported(page))
 			continue;
-		if (!pass->todo)
-			return false;
-		if (pass->nents == pass->capacity)
-			return true;
+		if (!pass->todo || pass->nents == pass->capacity) {
+			/* The next batch begins here, not with what is reported. */
+			list_rotate_to_front(&page->buddy_list, list);
+			pass->more |= !pass->todo;
+			return pass->todo;
+		}
 		/*
 		 * Fails when the zone would fall below its min watermark, as it
 		 * would for the next block. To stop leaves none behind: what is
@@ -249,8 +266,7 @@ static void page_reporting_putback(struct page_reporting_pass *pass,
 		struct page *page = sg_page(sg);
 		unsigned int order = get_order(sg->length);
 
-		__putback_isolated_page(page, order,
-					get_pageblock_migratetype(page));
+		__putback_isolated_page(page, order);
 		/*
 		 * A buddy that was freed in the meantime is not reported: if
 		 * the two have merged, the larger block is not either.
@@ -278,6 +294,10 @@ static int page_reporting_flush(struct page_reporting_pass *pass,
 	/* Not every device sleeps until it is done. */
 	cond_resched();
 
+	/* Whoever unregisters the device waits for this batch, not for more. */
+	if (!err && rcu_access_pointer(page_reporting_dev) != pass->prdev)
+		err = -ENODEV;
+
 	return err;
 }
 
@@ -288,10 +308,12 @@ static int page_reporting_list(struct page_reporting_pass *pass,
 
 	spin_lock_irq(&zone->lock);
 	/*
-	 * Blocks that come to the list from now on have requested another pass.
-	 * To leave them to it bounds this one, however fast they come.
+	 * Blocks that come to the list from now on do not count, which bounds
+	 * the pass, however fast they come. A batch is not worth another pass.
 	 */
-	pass->todo = zone->free_area[order].nr_free;
+	pass->todo = max(DIV_ROUND_UP(zone->free_area[order].nr_free,
+				      PAGE_REPORTING_SHARE),
+			 (unsigned long)pass->capacity);
 	while (!err && page_reporting_fill(pass, zone, order, mt)) {
 		spin_unlock_irq(&zone->lock);
 		err = page_reporting_flush(pass, zone);
@@ -387,7 +409,7 @@ static void page_reporting_process(struct work_struct *work)
 	}
 	/* What this pass has not reported is left to another one. */
 	pass.prdev->failures = err ? pass.prdev->failures + 1 : 0;
-	if (err)
+	if (err || pass.more)
 		page_reporting_request(pass.prdev);
 
 	/*
@@ -576,8 +598,9 @@ EXPORT_SYMBOL_GPL(page_reporting_register);
  * page_reporting_unregister() - stop to report free pages to a device
  * @prdev: the device; nothing is done if it is not the one registered
  *
- * Waits for a pass that is running. On return @prdev->report() does not run,
- * will not be called again, and no block is with the device.
+ * Waits for the batch that is with the device, if there is one. On return
+ * @prdev->report() does not run, will not be called again, and no block is with
+ * the device.
  *
  * Blocks that were reported keep their flag until the next device registers,
  * which is told of them again.

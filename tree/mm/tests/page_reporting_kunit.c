@@ -37,6 +37,7 @@ struct seen_block {
  * @largest: number of blocks in the largest batch
  * @fail_at: number of the batch that fails, from 1; 0 for none
  * @buddy: half of a block, to be freed during a report, or NULL
+ * @isolated: first pfn of a pageblock that was isolated during a report, or 0
  * @in_report: called from each report, or NULL
  * @reporting: is a report under way
  * @started: completed by the first report
@@ -50,6 +51,7 @@ struct fake_device {
 	unsigned int largest;
 	unsigned int fail_at;
 	struct page *buddy;
+	unsigned long isolated;
 	void (*in_report)(struct fake_device *fake);
 	bool reporting;
 	struct completion started;
@@ -143,6 +145,22 @@ static void run_pass(struct fake_device *fake)
 {
 	page_reporting_request(&fake->prdev);
 	flush_delayed_work(&fake->prdev.work);
+}
+
+/* Run the passes that were requested, until there is nothing more to report. */
+static void finish_passes(struct fake_device *fake)
+{
+	int most = 8;
+
+	while (delayed_work_pending(&fake->prdev.work) && most--)
+		flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_GE(fake->test, most, 0);
+}
+
+static void run_passes(struct fake_device *fake)
+{
+	page_reporting_request(&fake->prdev);
+	finish_passes(fake);
 }
 
 static void walk_zone(struct zone *zone, struct free_walk *walk, bool forget)
@@ -305,7 +323,7 @@ static void param_order_requests_pass(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	unsigned int kept = page_reporting_order_param;
 
-	run_pass(fake);
+	run_passes(fake);
 	cancel_delayed_work_sync(&fake->prdev.work);
 	atomic_set(&fake->prdev.state, PAGE_REPORTING_IDLE);
 	KUNIT_EXPECT_EQ(test, page_reporting_order_set("2", NULL), 0);
@@ -331,7 +349,7 @@ static void pass_reports_all_once(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	struct free_walk walk;
 
-	run_pass(fake);
+	run_passes(fake);
 	walk = walk_free_lists(false);
 	KUNIT_EXPECT_GT(test, fake->blocks, PAGE_REPORTING_CAPACITY);
 	KUNIT_EXPECT_EQ(test, fake->largest, PAGE_REPORTING_CAPACITY);
@@ -339,8 +357,27 @@ static void pass_reports_all_once(struct kunit *test)
 
 	/* There is nothing to say a second time. */
 	fake_reset(fake);
-	run_pass(fake);
+	run_passes(fake);
 	KUNIT_EXPECT_EQ(test, fake->blocks, 0);
+}
+
+/* A pass leaves half of a long list to the next one. */
+static void pass_leaves_half(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct free_walk walk;
+
+	run_pass(fake);
+	walk = walk_free_lists(false);
+	KUNIT_EXPECT_GT(test, walk.large, 2 * PAGE_REPORTING_CAPACITY);
+	KUNIT_EXPECT_LT(test, walk.reported, walk.large);
+	KUNIT_EXPECT_GE(test, walk.reported, walk.large / 2);
+
+	flush_delayed_work(&fake->prdev.work);
+	walk = walk_free_lists(false);
+	KUNIT_EXPECT_EQ(test, walk.reported, walk.large);
+	KUNIT_EXPECT_EQ(test, walk.reported, fake->blocks);
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&fake->prdev.work));
 }
 
 static void pass_reports_what_came_back(struct kunit *test)
@@ -348,7 +385,7 @@ static void pass_reports_what_came_back(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	struct page *page;
 
-	run_pass(fake);
+	run_passes(fake);
 	fake_reset(fake);
 
 	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
@@ -358,7 +395,7 @@ static void pass_reports_what_came_back(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, PageBuddy(page));
 	KUNIT_EXPECT_FALSE(test, PageReported(page));
 
-	run_pass(fake);
+	run_passes(fake);
 	KUNIT_EXPECT_EQ(test, fake->blocks, 1);
 	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)), MAX_PAGE_ORDER);
 	KUNIT_EXPECT_TRUE(test, PageReported(page));
@@ -369,14 +406,14 @@ static void new_device_is_told_all(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
 
-	run_pass(fake);
+	run_passes(fake);
 	page_reporting_unregister(&fake->prdev);
 	KUNIT_EXPECT_GT(test, walk_free_lists(false).reported, 0);
 
 	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
 	fake_reset(fake);
-	run_pass(fake);
+	run_passes(fake);
 	KUNIT_EXPECT_GT(test, fake->blocks, 0);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
 }
@@ -385,7 +422,7 @@ static void all_is_new_after_hibernation(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
 
-	run_pass(fake);
+	run_passes(fake);
 	fake_reset(fake);
 	page_reporting_pm_event(NULL, PM_POST_SUSPEND, NULL);
 	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&fake->prdev.work));
@@ -394,7 +431,7 @@ static void all_is_new_after_hibernation(struct kunit *test)
 	page_reporting_pm_event(NULL, PM_POST_HIBERNATION, NULL);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
 	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
-	flush_delayed_work(&fake->prdev.work);
+	finish_passes(fake);
 	KUNIT_EXPECT_GT(test, fake->blocks, 0);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
 }
@@ -416,7 +453,7 @@ static void split_and_merge_forget(struct kunit *test)
 		__free_pages(rest + i, 0);
 	drain_all_pages(NULL);
 	KUNIT_EXPECT_TRUE(test, PageBuddy(rest));
-	run_pass(fake);
+	run_passes(fake);
 	KUNIT_EXPECT_TRUE(test, PageReported(rest));
 
 	/* Its buddy is freed and merges with it: neither is reported as such. */
@@ -453,7 +490,7 @@ static void merge_at_putback_unflagged(struct kunit *test)
 	/* Each half is freed on its own. */
 	fake->buddy = page + (1 << (MAX_PAGE_ORDER - 1));
 	set_page_refcounted(fake->buddy);
-	run_pass(fake);
+	run_passes(fake);
 	fake_reset(fake);
 	__free_pages(page, MAX_PAGE_ORDER - 1);
 	drain_all_pages(NULL);
@@ -468,7 +505,7 @@ static void merge_at_putback_unflagged(struct kunit *test)
 
 	/* The free has requested the pass that reports the whole. */
 	fake_reset(fake);
-	flush_delayed_work(&fake->prdev.work);
+	finish_passes(fake);
 	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)), MAX_PAGE_ORDER);
 	KUNIT_EXPECT_TRUE(test, PageReported(page));
 }
@@ -488,10 +525,68 @@ static void capacity_bounds_batch(struct kunit *test)
 		fake->prdev.capacity = capacities[i][0];
 		KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
 		fake_reset(fake);
-		run_pass(fake);
+		run_passes(fake);
 		KUNIT_EXPECT_EQ(test, fake->largest, capacities[i][1]);
 		KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
 	}
+}
+
+/* The largest blocks of the zone that has most of them. */
+static struct zone *find_large_list(int *mt)
+{
+	struct zone *zone, *found = NULL;
+	size_t blocks, most = 0;
+	int type;
+
+	for_each_populated_zone(zone) {
+		for (type = 0; type < MIGRATE_TYPES; type++) {
+			blocks = list_count_nodes(&zone->free_area[MAX_PAGE_ORDER].free_list[type]);
+			if (blocks > most) {
+				most = blocks;
+				found = zone;
+				*mt = type;
+			}
+		}
+	}
+
+	return most > 2 ? found : NULL;
+}
+
+/* The next batch does not look again at what is reported. */
+static void full_batch_rotates_list(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct scatterlist sgl[1];
+	struct page_reporting_pass pass = {
+		.prdev = &fake->prdev, .sgl = sgl, .capacity = 1, .todo = 2,
+	};
+	struct page *page, *next, *first;
+	struct list_head *list;
+	struct zone *zone;
+	bool full;
+	int mt;
+
+	zone = find_large_list(&mt);
+	KUNIT_ASSERT_NOT_NULL(test, zone);
+	list = &zone->free_area[MAX_PAGE_ORDER].free_list[mt];
+	sg_init_table(sgl, 1);
+
+	/* All but the last two blocks are reported. */
+	spin_lock_irq(&zone->lock);
+	list_for_each_entry(page, list, buddy_list)
+		SetPageReported(page);
+	next = list_last_entry(list, struct page, buddy_list);
+	page = list_prev_entry(next, buddy_list);
+	ClearPageReported(page);
+	ClearPageReported(next);
+	full = page_reporting_fill(&pass, zone, MAX_PAGE_ORDER, mt);
+	first = list_first_entry(list, struct page, buddy_list);
+	page_reporting_putback(&pass, zone, false);
+	spin_unlock_irq(&zone->lock);
+
+	KUNIT_EXPECT_TRUE(test, full);
+	KUNIT_EXPECT_PTR_EQ(test, sg_page(sgl), page);
+	KUNIT_EXPECT_PTR_EQ(test, first, next);
 }
 
 static void error_ends_pass_unflagged(struct kunit *test)
@@ -499,7 +594,7 @@ static void error_ends_pass_unflagged(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	unsigned long all;
 
-	run_pass(fake);
+	run_passes(fake);
 	all = fake->blocks;
 	walk_free_lists(true);
 	fake_reset(fake);
@@ -517,7 +612,7 @@ static void error_ends_pass_unflagged(struct kunit *test)
 			PAGE_REPORTING_REQUESTED);
 	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
 	fake_reset(fake);
-	flush_delayed_work(&fake->prdev.work);
+	finish_passes(fake);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
 			PAGE_REPORTING_IDLE);
 	KUNIT_EXPECT_EQ(test, fake->blocks, all - PAGE_REPORTING_CAPACITY);
@@ -570,12 +665,49 @@ static void request_during_pass_not_lost(struct kunit *test)
 			PAGE_REPORTING_REQUESTED);
 	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
 
-	/* One pass for all of them, which ends it. */
+	/* The passes end when nothing is requested any more. */
 	fake_reset(fake);
-	flush_delayed_work(&fake->prdev.work);
+	finish_passes(fake);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
 			PAGE_REPORTING_IDLE);
 	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&fake->prdev.work));
+}
+
+/* Isolate the second pageblock of the last block that was reported. */
+static void isolate_half_in_report(struct fake_device *fake)
+{
+	unsigned long pfn = fake->seen[fake->blocks - 1].pfn + pageblock_nr_pages;
+
+	if (fake->isolated || fake->seen[fake->blocks - 1].order <= pageblock_order)
+		return;
+	if (!start_isolate_page_range(pfn, pfn + pageblock_nr_pages,
+				      MIGRATE_MOVABLE, 0, GFP_KERNEL))
+		fake->isolated = pfn;
+}
+
+/* Each pageblock goes back to the list of its own. */
+static void half_isolated_in_report(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *page, *half;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_ISOLATION) || pageblock_order >= MAX_PAGE_ORDER)
+		kunit_skip(test, "no block has two pageblocks, or none can be isolated");
+	fake->in_report = isolate_half_in_report;
+	run_pass(fake);
+	KUNIT_ASSERT_NE(test, fake->isolated, 0);
+
+	half = pfn_to_page(fake->isolated);
+	page = half - pageblock_nr_pages;
+	KUNIT_EXPECT_TRUE(test, is_migrate_isolate_page(half));
+	KUNIT_EXPECT_TRUE(test, PageBuddy(half));
+	KUNIT_EXPECT_EQ(test, buddy_order(half), pageblock_order);
+	KUNIT_EXPECT_FALSE(test, PageReported(half));
+	KUNIT_EXPECT_TRUE(test, PageBuddy(page));
+	KUNIT_EXPECT_EQ(test, buddy_order(page), pageblock_order);
+	KUNIT_EXPECT_FALSE(test, PageReported(page));
+	undo_isolate_page_range(fake->isolated, fake->isolated + pageblock_nr_pages,
+				MIGRATE_MOVABLE);
 }
 
 static void free_requests_pass(struct kunit *test)
@@ -585,7 +717,7 @@ static void free_requests_pass(struct kunit *test)
 
 	page = alloc_pages(GFP_KERNEL, TEST_ORDER);
 	KUNIT_ASSERT_NOT_NULL(test, page);
-	run_pass(fake);
+	run_passes(fake);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
 			PAGE_REPORTING_IDLE);
 
@@ -653,6 +785,8 @@ static void unregister_waits_for_pass(struct kunit *test)
 
 	page_reporting_unregister(&fake->prdev);
 	calls = fake->calls;
+	/* The first batch, and one that may have begun just then. */
+	KUNIT_EXPECT_LE(test, calls, 2);
 	KUNIT_EXPECT_FALSE(test, fake->reporting);
 	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&fake->prdev.work));
 	expect_lists_right(test);
@@ -670,15 +804,18 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(param_order_requests_pass),
 	KUNIT_CASE(param_delay_refuses),
 	KUNIT_CASE(pass_reports_all_once),
+	KUNIT_CASE(pass_leaves_half),
 	KUNIT_CASE(pass_reports_what_came_back),
 	KUNIT_CASE(new_device_is_told_all),
 	KUNIT_CASE(all_is_new_after_hibernation),
 	KUNIT_CASE(split_and_merge_forget),
 	KUNIT_CASE(merge_at_putback_unflagged),
 	KUNIT_CASE(capacity_bounds_batch),
+	KUNIT_CASE(full_batch_rotates_list),
 	KUNIT_CASE(error_ends_pass_unflagged),
 	KUNIT_CASE(error_doubles_delay),
 	KUNIT_CASE(request_during_pass_not_lost),
+	KUNIT_CASE(half_isolated_in_report),
 	KUNIT_CASE(free_requests_pass),
 	KUNIT_CASE(short_zone_left_alone),
 	KUNIT_CASE(isolation_stops_at_min_watermark),
