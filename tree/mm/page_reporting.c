@@ -242,7 +242,7 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 		 * when the zone is done. The device has not failed before, or
 		 * the pass would have ended with the batch put back.
 		 */
-		if (!__isolate_free_page(page, order))
+		if (!__isolate_free_page_keep_mt(page, order))
 			return false;
 
 		sg_set_page(&pass->sgl[pass->nents], page, PAGE_SIZE << order, 0);

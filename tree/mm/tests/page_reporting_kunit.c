@@ -510,6 +510,32 @@ static void merge_at_putback_unflagged(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, PageReported(page));
 }
 
+/* What a pageblock may be used for is none of reporting's business. */
+static void pass_keeps_migratetype(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *page;
+	int mt;
+
+	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	mt = get_pageblock_migratetype(page);
+	set_pageblock_migratetype(page, MIGRATE_RECLAIMABLE);
+	__free_pages(page, MAX_PAGE_ORDER);
+
+	run_passes(fake);
+	KUNIT_EXPECT_TRUE(test, PageReported(page));
+	KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(page),
+			MIGRATE_RECLAIMABLE);
+	expect_lists_right(test);
+
+	/* As it was: it is the one block of its type, so this takes it. */
+	page = alloc_pages(GFP_KERNEL | __GFP_RECLAIMABLE, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	set_pageblock_migratetype(page, mt);
+	__free_pages(page, MAX_PAGE_ORDER);
+}
+
 static void capacity_bounds_batch(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
@@ -810,6 +836,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(all_is_new_after_hibernation),
 	KUNIT_CASE(split_and_merge_forget),
 	KUNIT_CASE(merge_at_putback_unflagged),
+	KUNIT_CASE(pass_keeps_migratetype),
 	KUNIT_CASE(capacity_bounds_batch),
 	KUNIT_CASE(full_batch_rotates_list),
 	KUNIT_CASE(error_ends_pass_unflagged),
