@@ -132,11 +132,13 @@ static void calm(void)
 {
 	int status;
 
-	if (!loader || kill(loader, SIGKILL) || waitpid(loader, &status, 0) != loader)
-		answer(0, "there is no load");
-	else
-		answer(WIFSIGNALED(status), "the load has ended %s",
-		       WIFSIGNALED(status) ? "as told" : "by itself");
+	if (!loader || waitpid(loader, &status, WNOHANG)) {
+		answer(0, loader ? "the load has ended by itself" : "there is no load");
+	} else {
+		kill(loader, SIGKILL);
+		waitpid(loader, &status, 0);
+		answer(1, "the load has ended as told");
+	}
 	loader = 0;
 }
 
