@@ -2,10 +2,12 @@
 """A virtual machine under QEMU, and what the host sees of it."""
 
 import ctypes
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -63,6 +65,69 @@ def discards(trace):
     return [(int(call[1], 16), int(call[2], 16)) for call in calls]
 
 
+class Monitor:
+    """QEMU's monitor, QMP, on a pair of sockets: it needs no file and no waiting for one."""
+
+    def __init__(self):
+        self.socket, self.far = socket.socketpair()
+        self.arguments = ("-chardev", f"socket,id=monitor,fd={self.far.fileno()}",
+                          "-mon", "chardev=monitor,mode=control")
+        self.rest = b""
+        self.events = []
+
+    def start(self):
+        """QEMU has its end now; it greets, and wants to be told that this was read."""
+        self.far.close()
+        self._message(30)
+        self.command("qmp_capabilities")
+
+    def _message(self, timeout):
+        """The next message. A Failure if there is none in time."""
+        end = time.monotonic() + timeout
+        while b"\n" not in self.rest:
+            self.socket.settimeout(max(0.01, end - time.monotonic()))
+            try:
+                data = self.socket.recv(65536)
+            except TimeoutError as late:
+                raise Failure(f"QEMU's monitor said nothing within {timeout} s") from late
+            except OSError:
+                data = b""
+            if not data:
+                raise Failure("QEMU has closed its monitor")
+            self.rest += data
+        line, self.rest = self.rest.split(b"\n", 1)
+        return json.loads(line)
+
+    def command(self, name, timeout=30, **arguments):
+        """What it returns. "_" in the name of an argument stands for "-"."""
+        words = {"execute": name,
+                 "arguments": {key.replace("_", "-"): value for key, value in arguments.items()}}
+        self.socket.sendall(json.dumps(words).encode())
+        while True:
+            message = self._message(timeout)
+            if "event" in message:
+                self.events.append(message)
+            elif "error" in message:
+                raise Failure(f"QEMU refuses {name}: {message['error']['desc']}")
+            elif "return" in message:
+                return message["return"]
+
+    def event(self, name, timeout, **data):
+        """Wait for an event that says this, and drop those before it. Else a Failure."""
+        end = time.monotonic() + timeout
+        while True:
+            while self.events:
+                event = self.events.pop(0)
+                if event["event"] == name and data.items() <= event.get("data", {}).items():
+                    return event
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Failure(f"QEMU has not sent {name} within {timeout} s")
+            message = self._message(left)
+            if "event" in message:
+                self.events.append(message)
+
+
 class Machine:
     """A guest: start it, read its console, look at its memory from the host.
 
@@ -71,22 +136,37 @@ class Machine:
     kernel     build/kernel/NAME to boot
     reporting  the device's free-page-reporting property
     device     more properties of the device, "name=value"
-    trace      a file for QEMU's trace of discarded ranges, or None
+    trace      a file for QEMU's trace, or None
+    events     what is traced: without more, the discarded ranges
+    extra      more arguments of QEMU, before the device's: drives, ports
+    qmp        whether qmp() and qmp_event() are to be had
+    reboot     whether a guest that reboots boots again; else QEMU ends then
     """
 
     def __init__(self, memory=2048, program=(), kernel="ours", reporting=True,
-                 device=(), append=(), cpus=2, trace=None, log=None):
+                 device=(), append=(), cpus=2, trace=None, log=None,
+                 events=("ram_block_discard_range",), extra=(), qmp=False, reboot=False):
         self.memory = memory
         self.log = log
         self.lines = []
         self.start = None
         self._new_line = threading.Condition()
         self.command = self._command(memory, program, kernel, reporting,
-                                     device, append, cpus, trace)
+                                     device, append, cpus, extra)
+        self.trace = trace
+        if trace:
+            for event in events:
+                self.command += ["-trace", event]
+            self.command += ["-D", trace, "-msg", "timestamp=on"]
+        if not reboot:
+            self.command.append("-no-reboot")
+        self.monitor = Monitor() if qmp else None
+        if self.monitor:
+            self.command += self.monitor.arguments
         self.process = None
 
     @staticmethod
-    def _command(memory, program, kernel, reporting, device, append, cpus, trace):
+    def _command(memory, program, kernel, reporting, device, append, cpus, extra):
         qemu = shutil.which("qemu-system-x86_64")
         if not qemu:
             raise Failure("qemu-system-x86_64 is missing (Debian: qemu-system-x86)")
@@ -99,19 +179,15 @@ class Machine:
         balloon = ["virtio-balloon-pci",
                    "free-page-reporting=" + ("on" if reporting else "off"), *device]
         words = ["console=ttyS0", "panic=-1", "oops=panic", *append, "run=" + ",".join(program)]
-        command = [
-            qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+        return [
+            qemu, "-nodefaults", "-no-user-config", "-display", "none",
             "-machine", "q35", "-accel", accel,
             "-cpu", "host" if accel == "kvm" else "max",
             "-smp", str(cpus), "-m", str(memory),
             "-kernel", image, "-initrd", initrd, "-append", " ".join(words),
             "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
-            "-device", ",".join(balloon),
+            *extra, "-device", ",".join(balloon),
         ]
-        if trace:
-            command += ["-trace", "ram_block_discard_range", "-D", trace,
-                        "-msg", "timestamp=on"]
-        return command
 
     def __enter__(self):
         # The guest and QEMU itself, and room for the host to go on working.
@@ -120,11 +196,18 @@ class Machine:
             raise Failure(f"the host has {available_mib()} MiB of memory available, "
                           f"a guest of {self.memory} MiB needs {need}; say MEM= and TAKE=")
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, preexec_fn=die_with_parent,
-            start_new_session=True)
+            start_new_session=True,
+            pass_fds=(self.monitor.far.fileno(),) if self.monitor else ())
         self.start = time.monotonic()
         threading.Thread(target=self._read, daemon=True).start()
+        if self.monitor:
+            try:
+                self.monitor.start()
+            except Failure as failure:
+                self.__exit__()
+                raise Failure(f"{failure}; its last lines:\n{self.tail()}") from failure
         return self
 
     def __exit__(self, *exc):
@@ -151,6 +234,14 @@ class Machine:
         if log:
             log.close()
 
+    def qmp(self, name, **arguments):
+        """A command to QEMU's monitor: what it returns. A Failure if QEMU refuses."""
+        return self.monitor.command(name, **arguments)
+
+    def qmp_event(self, name, timeout, **data):
+        """Wait until QEMU's monitor sends this event, with this among its data."""
+        return self.monitor.event(name, timeout, **data)
+
     def now(self):
         """Seconds since the machine was started."""
         return time.monotonic() - self.start
@@ -164,10 +255,26 @@ class Machine:
             return None
         return pages * PAGE / MIB or None
 
-    def when(self, text):
-        """When the guest said this, or None."""
+    def ram(self):
+        """What of the guest's own memory is on the host, in MiB: rss() without QEMU itself.
+
+        QEMU's own grows with what it emulates, and more than what it is to be compared with.
+        """
+        size = self.memory * MIB
+        found = None
+        with open(f"/proc/{self.process.pid}/smaps", encoding="ascii") as smaps:
+            for line in smaps:
+                area = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw-", line)
+                if area:
+                    found = int(area[2], 16) - int(area[1], 16) == size
+                elif found and line.startswith("Rss:"):
+                    return int(line.split()[1]) / 1024
+        raise Failure(f"QEMU has no memory of {self.memory} MiB for its guest")
+
+    def when(self, text, since=0):
+        """When the guest said this, or None; what it said before line number since is left out."""
         wanted = "guest: " + text
-        for moment, line in list(self.lines):
+        for moment, line in self.lines[since:]:
             if line.startswith(wanted):
                 return moment
         return None
@@ -179,12 +286,12 @@ class Machine:
     def running(self):
         return self.process.poll() is None
 
-    def wait_for(self, text, timeout):
+    def wait_for(self, text, timeout, since=0):
         """Wait until the guest says this; when it did. A Failure if it does not."""
         end = time.monotonic() + timeout
         with self._new_line:
             while True:
-                moment = self.when(text)
+                moment = self.when(text, since)
                 if moment is not None:
                     return moment
                 left = end - time.monotonic()
@@ -194,6 +301,34 @@ class Machine:
         what = "did not say" if self.running() else "ended before it said"
         raise Failure(f"the guest {what} '{text}' within {timeout} s; "
                       "its last lines:\n" + self.tail())
+
+    def tell(self, words):
+        """Say this to the program on the console; the number of the line that may answer it."""
+        since = len(self.lines)
+        self.process.stdin.write(words.encode() + b"\n")
+        self.process.stdin.flush()
+        return since
+
+    def answer(self, since, timeout):
+        """What the program /obey answers. A Failure if it does not, or says no."""
+        end = time.monotonic() + timeout
+        with self._new_line:
+            while True:
+                for _, line in self.lines[since:]:
+                    if line.startswith("guest: ok"):
+                        return line.removeprefix("guest: ok").strip()
+                    if line.startswith("guest: no:"):
+                        raise Failure("the guest could not: " + line)
+                left = end - time.monotonic()
+                if left <= 0 or not self.running():
+                    break
+                self._new_line.wait(min(left, 0.5))
+        raise Failure(f"the guest did not answer within {timeout} s; its last lines:\n"
+                      + self.tail())
+
+    def ask(self, words, timeout=30):
+        """Have the program /obey do this: what it answers."""
+        return self.answer(self.tell(words), timeout)
 
     def watch(self, until, each=None):
         """Samples (seconds, MiB) of the host's memory until until(samples) holds.
@@ -212,6 +347,31 @@ class Machine:
                 each(samples)
             time.sleep(SAMPLE)
         return samples
+
+    def reports(self, within):
+        """Wait until something more is reported than was until now."""
+        def count():
+            with open(self.trace, encoding="ascii", errors="replace") as lines:
+                return sum("ram_block_discard_range" in line for line in lines)
+        before, end = count(), self.now() + within
+        while count() <= before:
+            if self.now() > end or not self.running():
+                raise Failure(f"nothing was reported for {within} s; the last lines:\n"
+                              + self.tail())
+            time.sleep(SAMPLE)
+
+    def falls(self, bound, within):
+        """Wait until at most bound MiB of the guest's memory are on the host: what it is then."""
+        end = self.now() + within
+        while self.running():
+            left = self.ram()
+            if left <= bound:
+                return left
+            if self.now() > end:
+                raise Failure(f"{left:.0f} MiB of the guest's memory stay on the host after "
+                              f"{within} s, not {bound} or less: what is freed is not reported")
+            time.sleep(SAMPLE)
+        raise Failure("the guest ended early; its last lines:\n" + self.tail())
 
     def tail(self, count=15):
         return "\n".join("    " + line for _, line in self.lines[-count:])
