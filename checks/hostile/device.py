@@ -39,6 +39,8 @@ FLAGS, REPLY = 1, 4             # version 1 of the protocol
 
 # What is in a block that is with the device, and what in one that it has given back
 HELD, GIVEN = b"\xe5", b"\xd7"
+# What the kernel fills its free pages with (PAGE_POISON of include/linux/poison.h)
+POISON = b"\xaa"
 
 
 class Fault(Exception):
@@ -261,6 +263,9 @@ class Device(threading.Thread):
                     self.faults.append(f"{address:#x} is reported while the device has it")
 
     def _hold(self, address, length):
+        if self.features & PAGE_POISON and not self.memory.holds(address, length, POISON):
+            self.faults.append(f"{length} bytes at {address:#x} are reported, and do not hold "
+                               "the poison that was agreed on")
         if not self.fill:
             return
         if self.memory.holds(address, length, GIVEN):
