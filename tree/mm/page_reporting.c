@@ -257,14 +257,13 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 static void page_reporting_putback(struct page_reporting_pass *pass,
 				   struct zone *zone, bool reported)
 {
-	struct scatterlist *sg;
 	unsigned int i;
 
 	lockdep_assert_held(&zone->lock);
 
-	for_each_sg(pass->sgl, sg, pass->nents, i) {
-		struct page *page = sg_page(sg);
-		unsigned int order = get_order(sg->length);
+	for (i = 0; i < pass->nents; i++) {
+		struct page *page = sg_page(&pass->sgl[i]);
+		unsigned int order = get_order(pass->sgl[i].length);
 
 		__putback_isolated_page(page, order);
 		/*
