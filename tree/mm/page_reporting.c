@@ -310,9 +310,9 @@ static int page_reporting_list(struct page_reporting_pass *pass,
 	 * Blocks that come to the list from now on do not count, which bounds
 	 * the pass, however fast they come. A batch is not worth another pass.
 	 */
-	pass->todo = max(DIV_ROUND_UP(zone->free_area[order].nr_free,
-				      PAGE_REPORTING_SHARE),
-			 (unsigned long)pass->capacity);
+	pass->todo = max_t(unsigned long, pass->capacity,
+			   DIV_ROUND_UP(zone->free_area[order].nr_free,
+					PAGE_REPORTING_SHARE));
 	while (!err && page_reporting_fill(pass, zone, order, mt)) {
 		spin_unlock_irq(&zone->lock);
 		err = page_reporting_flush(pass, zone);
