@@ -3,14 +3,14 @@
 # What each does stands in the program of bin/ that it calls.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check tree export kernel
+.PHONY: help demo check check-all tree export kernel
 
 # Passed on to the programs if they are given here or in the environment.
 export KERNEL_SOURCE MEM TAKE ACCEL ONLY FLAVOUR JOBS
 FLAVOUR ?= ours
 
 help: ## list the doors
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  KERNEL_SOURCE=   a Linux 6.12 tarball or folder, instead of the Debian package'
 	@echo '  MEM= TAKE=       demo: MiB of the guest, and MiB that its program takes and frees'
@@ -28,6 +28,9 @@ demo: ## build the guest kernel, boot it, show its memory come back to the host
 
 check: ## run every check that guards a commit
 	@bin/check
+
+check-all: ## those, and the long ones
+	@ALL=1 bin/check
 
 tree: ## lay out build/linux: the source, the existing implementation out, the series
 	@bin/tree
