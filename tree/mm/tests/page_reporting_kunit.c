@@ -510,6 +510,15 @@ static void merge_at_putback_unflagged(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, PageReported(page));
 }
 
+/* Of all pageblocks of one of the largest blocks. */
+static void set_migratetype(struct page *page, int mt)
+{
+	unsigned long i;
+
+	for (i = 0; i < MAX_ORDER_NR_PAGES; i += pageblock_nr_pages)
+		set_pageblock_migratetype(page + i, mt);
+}
+
 /* What a pageblock may be used for is none of reporting's business. */
 static void pass_keeps_migratetype(struct kunit *test)
 {
@@ -520,7 +529,7 @@ static void pass_keeps_migratetype(struct kunit *test)
 	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	mt = get_pageblock_migratetype(page);
-	set_pageblock_migratetype(page, MIGRATE_RECLAIMABLE);
+	set_migratetype(page, MIGRATE_RECLAIMABLE);
 	__free_pages(page, MAX_PAGE_ORDER);
 
 	run_passes(fake);
@@ -532,7 +541,7 @@ static void pass_keeps_migratetype(struct kunit *test)
 	/* As it was: it is the one block of its type, so this takes it. */
 	page = alloc_pages(GFP_KERNEL | __GFP_RECLAIMABLE, MAX_PAGE_ORDER);
 	KUNIT_ASSERT_NOT_NULL(test, page);
-	set_pageblock_migratetype(page, mt);
+	set_migratetype(page, mt);
 	__free_pages(page, MAX_PAGE_ORDER);
 }
 
