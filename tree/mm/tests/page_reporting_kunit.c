@@ -741,6 +741,12 @@ static void half_isolated_in_report(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, PageBuddy(page));
 	KUNIT_EXPECT_EQ(test, buddy_order(page), pageblock_order);
 	KUNIT_EXPECT_FALSE(test, PageReported(page));
+
+	/* The one that is isolated is left alone, the other one is free. */
+	fake_reset(fake);
+	run_pass(fake);
+	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(half)), -1);
+	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)), pageblock_order);
 	undo_isolate_page_range(fake->isolated, fake->isolated + pageblock_nr_pages,
 				MIGRATE_MOVABLE);
 }
