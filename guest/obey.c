@@ -35,6 +35,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "put.h"
+
 #define PAGE	4096
 #define WORDS	(PAGE / sizeof(uint64_t))
 
@@ -142,14 +144,10 @@ static void calm(void)
 	loader = 0;
 }
 
-static void put(const char *path, const char *value)
+static void answer_put(const char *path, const char *value)
 {
-	int fd = open(path, O_WRONLY), err = 0;
+	int err = put(path, value);
 
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		err = errno;
-	if (fd >= 0)
-		close(fd);
 	answer(!err, "put %s %s%s%s", path, value, err ? ": " : "", err ? strerror(err) : "");
 }
 
@@ -199,7 +197,7 @@ static void obey(char *line)
 	} else if (!strcmp(word, "take") && first) {
 		answer(use(strtoul(first, NULL, 10) << 20, 0), "take %s", first);
 	} else if (!strcmp(word, "put") && first && rest) {
-		put(first, rest);
+		answer_put(first, rest);
 	} else if (!strcmp(word, "get") && first) {
 		get(first);
 	} else if (!strcmp(word, "show") && first) {

@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "put.h"
+
 #define BLOCKS	"/sys/devices/system/memory/memory"
 #define CMA	"/sys/kernel/debug/cma/reserved/"
 #define PAGE	4096
@@ -29,17 +31,6 @@
 
 /* More tries than this for each success, and something keeps the memory. */
 #define TRIES	50
-
-static int put(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY), err = 0;
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		err = errno;
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
 
 /* The file's text, which is short; none if it cannot be read. */
 static char *get(const char *path)

@@ -15,18 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "put.h"
+
 #define DRIVER	"/sys/bus/virtio/drivers/virtio_balloon/"
-
-static int put(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY), err = 0;
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		err = errno;
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
 
 /* The first device that the driver has. */
 static int find_device(char *name, size_t size)

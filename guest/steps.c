@@ -25,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "put.h"
+
 #define PAGE		4096
 #define PAGE_WORDS	(PAGE / sizeof(uint64_t))
 #define CHUNKS		64
@@ -161,17 +163,6 @@ static long now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int write_file(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY), err = 0;
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		err = errno;
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
 static int say_write(const char *path, const char *value, const char *times)
 {
 	int left = times ? atoi(times) : 1, err = 0;
@@ -181,7 +172,7 @@ static int say_write(const char *path, const char *value, const char *times)
 		return 1;
 	printf("guest: write %s %s\n", path, value);
 	while (left-- > 0 && !err)
-		err = write_file(path, value);
+		err = put(path, value);
 	printf("guest: written %s %s: %s after %ld ms\n", path, value,
 	       err ? strerror(err) : "ok", now_ms() - start);
 	return 0;
