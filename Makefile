@@ -6,7 +6,7 @@
 .PHONY: help demo check check-all tree export kernel
 
 # Passed on to the programs if they are given here or in the environment.
-export KERNEL_SOURCE MEM TAKE ACCEL ONLY FLAVOUR JOBS
+export KERNEL_SOURCE MEM TAKE ACCEL ONLY AGAIN FLAVOUR JOBS
 FLAVOUR ?= ours
 
 help: ## list the doors
@@ -15,7 +15,8 @@ help: ## list the doors
 	@echo '  KERNEL_SOURCE=   a Linux 6.12 tarball or folder, instead of the Debian package'
 	@echo '  MEM= TAKE=       demo: MiB of the guest, and MiB that its program takes and frees'
 	@echo '  FLAVOUR=         kernel, demo: ours, upstream (as the source came) or without'
-	@echo '  ONLY=            check: run only the check of this name'
+	@echo '  ONLY=            check: run only the checks of these names'
+	@echo '  AGAIN=1          check-all: also what has passed with the same inputs'
 	@echo '  ACCEL=kvm        where KVM really works; by default QEMU emulates (TCG)'
 	@echo '  JOBS=            compile jobs (default: one for each processor)'
 

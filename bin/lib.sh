@@ -48,7 +48,7 @@ apt_install() {
 	{
 		"${sudo[@]}" apt-get update &&
 			"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-				apt-get install -y --no-install-recommends "$@"
+				apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
 	} >"$log" 2>&1 || {
 		tail -n 5 "$log" >&2
 		return 1
@@ -210,5 +210,5 @@ worktree() {
 # From a check to the person who waits for it; the log gets it too.
 progress() {
 	say "== $*"
-	{ say "    $*" >&3; } 2>/dev/null || true
+	{ say "    ${CHECK:+$CHECK: }$*" >&3; } 2>/dev/null || true
 }

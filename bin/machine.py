@@ -29,8 +29,9 @@ KASAN_APPEND = ("no5lvl",)
 def progress(text):
     """From a check to the person who waits for it; the log gets it too."""
     print("==", text, flush=True)
+    check = os.environ.get("CHECK")
     try:
-        os.write(3, f"    {text}\n".encode())
+        os.write(3, f"    {check + ': ' if check else ''}{text}\n".encode())
     except OSError:
         pass
 

@@ -5,6 +5,7 @@
  *   load:MIB                  a process of its own takes and frees memory from now
  *                             on, up to MIB, and sees that it holds what was written
  *   stop                      ends the load; how much it has verified
+ *   until:GIB                 the steps since the load again, until it has verified so much
  *   sleep:MS
  *   free                      how much memory is free
  *   write:FILE:VALUE[:TIMES]  as a shell would do it; how it went and how long it took
@@ -139,6 +140,15 @@ static int stop_load(void)
 	return 0;
 }
 
+/* What the load has done so far; is it less than that? */
+static int goes_on(const char *gib)
+{
+	uint64_t verified = shared->verified;
+
+	printf("guest: verified %llu KiB so far\n", (unsigned long long)verified >> 10);
+	return verified >> 30 < strtoull(gib ? gib : "", NULL, 10);
+}
+
 static int say_free(void)
 {
 	FILE *file = fopen("/proc/meminfo", "r");
@@ -211,16 +221,22 @@ static int step(char *words)
 
 int main(int argc, char **argv)
 {
-	int i;
+	int i, load = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		return 1;
-	for (i = 1; i < argc; i++)
-		if (step(argv[i]))
+	for (i = 1; i < argc; i++) {
+		if (!strncmp(argv[i], "load", 4))
+			load = i;
+		if (!strncmp(argv[i], "until:", 6))
+			i = goes_on(argv[i] + 6) ? load : i;
+		/* strtok() cuts it up, and it may have to be done again. */
+		else if (step(strdup(argv[i])))
 			return 1;
+	}
 	printf("guest: steps done\n");
 	return 0;
 }

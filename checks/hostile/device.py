@@ -110,7 +110,9 @@ class Queue:
         """The next buffer as its head and ranges, or None."""
         if not self.enabled or not self.size:
             return None
-        if self.memory.unpack("<H", self.avail + 2)[0] == self.taken:
+        # The guest takes buffers back when it has reset the device, which User-mode Linux
+        # does not tell the device: then there are fewer than were taken already.
+        if not 0 < (self.memory.unpack("<H", self.avail + 2)[0] - self.taken) & 0xffff <= self.size:
             return None
         head, = self.memory.unpack("<H", self.avail + 4 + self.taken % self.size * 2)
         self.taken = (self.taken + 1) & 0xffff
@@ -131,6 +133,7 @@ class Batch:
         self.queue, self.head, self.ranges = queue, head, ranges
         self.taken, self.answered = time.monotonic(), None
         self.bytes = sum(length for _, length in ranges)
+        self.seconds = self.wrong_id = None     # see choose of the device
 
 
 class Device(threading.Thread):
@@ -142,13 +145,19 @@ class Device(threading.Thread):
     seconds    how late it answers; None: never. May be changed at any time.
     wrong_id   answers with this in place of the buffer's own number
     fill       fills what is reported, as the module's text says
+    choose     called with each batch: returns how late it is answered, and the wrong
+               number or None, in place of the two above
+    keep       keeps all batches and what was reported twice, and not just their bytes
 
     What it has not answered when its queues are disabled it lets alone.
     """
 
-    def __init__(self, path, order, features=0, seconds=0, wrong_id=None, fill=True):
+    def __init__(self, path, order, features=0, seconds=0, wrong_id=None, fill=True,
+                 choose=None, keep=True):
         super().__init__(daemon=True)
         self.order, self.seconds, self.wrong_id, self.fill = order, seconds, wrong_id, fill
+        self.choose, self.keep = choose, keep
+        self.bytes_reported = self.bytes_answered = 0
         self.offered = features | VERSION_1 | REPORTING | PROTOCOL_FEATURES
         self.features = 0
         self.faults = []        # what the guest has done wrong
@@ -167,10 +176,10 @@ class Device(threading.Thread):
     # For the check
 
     def reported(self):
-        return sum(batch.bytes for batch in list(self.batches))
+        return self.bytes_reported
 
     def answered(self):
-        return sum(batch.bytes for batch in list(self.batches) if batch.answered)
+        return self.bytes_answered
 
     def set_seconds(self, seconds):
         self.seconds = seconds
@@ -229,9 +238,10 @@ class Device(threading.Thread):
     def _due(self, batch):
         """When to answer it. A queue that is disabled is let alone: the guest may
         have given up what is in it, and use its memory for something else."""
-        if self.seconds is None or self.gone or not batch.queue.enabled:
+        seconds = batch.seconds if self.choose else self.seconds
+        if seconds is None or self.gone or not batch.queue.enabled:
             return None
-        return batch.taken + self.seconds
+        return batch.taken + seconds
 
     def _take_all(self, queue):
         if queue.index != self._reporting_queue():
@@ -242,7 +252,11 @@ class Device(threading.Thread):
             for address, length in batch.ranges:
                 self._check(address, length)
                 self._hold(address, length)
-            self.batches.append(batch)
+            if self.choose:
+                batch.seconds, batch.wrong_id = self.choose(batch)
+            self.bytes_reported += batch.bytes
+            if self.keep:
+                self.batches.append(batch)
             self.pending.append(batch)
             buffer = queue.take()
 
@@ -268,7 +282,7 @@ class Device(threading.Thread):
                                "the poison that was agreed on")
         if not self.fill:
             return
-        if self.memory.holds(address, length, GIVEN):
+        if self.keep and self.memory.holds(address, length, GIVEN):
             self.again.append((time.monotonic(), address, length))
         self.memory.write(address, HELD * length)
 
@@ -289,8 +303,10 @@ class Device(threading.Thread):
             for address, length in batch.ranges:
                 self._give(address, length)
         batch.answered = time.monotonic()
+        self.bytes_answered += batch.bytes
         self.pending.remove(batch)
-        batch.queue.answer(batch.head if self.wrong_id is None else self.wrong_id)
+        wrong = batch.wrong_id if self.choose else self.wrong_id
+        batch.queue.answer(batch.head if wrong is None else wrong)
         self._interrupt(batch.queue)
 
     def _interrupt(self, queue):
