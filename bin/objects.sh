@@ -29,7 +29,9 @@ configure_objects() {
 	shift
 	mkdir -p "$out"
 	cat >"$out/fragment.new"
-	if [ ! -e "$out/.config" ] || ! cmp -s "$out/fragment.new" "$out/fragment"; then
+	# Without the series Kconfig has dropped what the series adds.
+	if [ ! -e "$out/.config" ] || ! cmp -s "$out/fragment.new" "$out/fragment" ||
+		[ -n "$(lost "$out" <"$out/fragment.new")" ]; then
 		goal=allnoconfig
 		mv "$out/fragment.new" "$out/fragment"
 	fi
