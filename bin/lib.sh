@@ -27,12 +27,14 @@ die() {
 # One line each: how to see that it is there, and Debian's package for it.
 #   cmd NAME      a program on PATH         hdr FILE   a C header
 #   lib NAME      a static library          py MODULE  for /usr/bin/python3
+#   cross TRIPLE  a C library to link statically for another architecture
 probe() {
 	case $1 in
 	cmd) command -v "$2" >/dev/null 2>&1 || [ -x "/usr/sbin/$2" ] ;;
 	hdr) printf '#include <%s>\n' "$2" | cc -E -xc - -o /dev/null 2>/dev/null ;;
 	lib) [ -e "$(cc -print-file-name="$2" 2>/dev/null)" ] ;;
 	py) /usr/bin/python3 -c "import $2" 2>/dev/null ;;
+	cross) [ -e "$("$2-gcc" -print-file-name=libc.a 2>/dev/null)" ] ;;
 	*) die "probe: no such kind: $1" ;;
 	esac
 }
@@ -117,6 +119,41 @@ list_check() {
 		cmd spin spin
 		py ply python3-ply
 		py git python3-git
+	LIST
+}
+
+# What single checks of `make check-all` need, which install it when they run.
+list_arches() {
+	cat <<-LIST
+		cmd aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+		cmd riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
+		cmd s390x-linux-gnu-gcc gcc-s390x-linux-gnu
+		cmd powerpc64le-linux-gnu-gcc gcc-powerpc64le-linux-gnu
+		cmd clang-16 clang-16
+		cmd ld.lld-16 lld-16
+		cmd llvm-nm-16 llvm-16
+	LIST
+}
+
+list_arm64() {
+	cat <<-LIST
+		cmd aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+		cross aarch64-linux-gnu libc6-dev-arm64-cross
+		cmd qemu-system-aarch64 qemu-system-arm
+	LIST
+}
+
+list_cocci() {
+	cat <<-LIST
+		cmd spatch coccinelle
+	LIST
+}
+
+list_htmldocs() {
+	cat <<-LIST
+		cmd sphinx-build python3-sphinx
+		py yaml python3-yaml
+		py alabaster python3-alabaster
 	LIST
 }
 

@@ -25,6 +25,16 @@ SAMPLE = 0.1    # seconds between two looks at the host's memory
 # slow machine has time for, takes its memory for outside of the shadow, and is reported.
 KASAN_APPEND = ("no5lvl",)
 
+# What there is to a machine of an architecture: QEMU's program, its Debian package, the
+# machine, the processor, the console, the kernel's image and the guest's file system.
+# The arm64 processor is not "max": its pointer authentication is slow to emulate.
+ARCHES = {
+    "x86": ("qemu-system-x86_64", "qemu-system-x86", "q35", "max", "ttyS0",
+            "arch/x86/boot/bzImage", "initramfs.cpio"),
+    "arm64": ("qemu-system-aarch64", "qemu-system-arm", "virt", "cortex-a57", "ttyAMA0",
+              "arch/arm64/boot/Image", "initramfs-arm64.cpio"),
+}
+
 
 def progress(text):
     """From a check to the person who waits for it; the log gets it too."""
@@ -147,18 +157,20 @@ class Machine:
     extra      more arguments of QEMU, before the device's: drives, ports
     qmp        whether qmp() and qmp_event() are to be had
     reboot     whether a guest that reboots boots again; else QEMU ends then
+    arch       one of ARCHES
     """
 
     def __init__(self, memory=2048, program=(), kernel="ours", reporting=True,
                  device=(), append=(), cpus=2, trace=None, log=None,
-                 events=("ram_block_discard_range",), extra=(), qmp=False, reboot=False):
+                 events=("ram_block_discard_range",), extra=(), qmp=False, reboot=False,
+                 arch="x86"):
         self.memory = memory
         self.log = log
         self.lines = []
         self.start = None
         self._new_line = threading.Condition()
         self.command = self._command(memory, program, kernel, reporting,
-                                     device, append, cpus, extra)
+                                     device, append, cpus, extra, arch)
         self.trace = trace
         if trace:
             for event in events:
@@ -172,23 +184,24 @@ class Machine:
         self.process = None
 
     @staticmethod
-    def _command(memory, program, kernel, reporting, device, append, cpus, extra):
-        qemu = shutil.which("qemu-system-x86_64")
+    def _command(memory, program, kernel, reporting, device, append, cpus, extra, arch):
+        program_name, package, kind, cpu, console, boot, programs = ARCHES[arch]
+        qemu = shutil.which(program_name)
         if not qemu:
-            raise Failure("qemu-system-x86_64 is missing (Debian: qemu-system-x86)")
-        image = os.path.join(BUILD, "kernel", kernel, "arch/x86/boot/bzImage")
-        initrd = os.path.join(BUILD, "initramfs.cpio")
+            raise Failure(f"{program_name} is missing (Debian: {package})")
+        image = os.path.join(BUILD, "kernel", kernel, boot)
+        initrd = os.path.join(BUILD, programs)
         for part in (image, initrd):
             if not os.path.exists(part):
                 raise Failure(f"{part} is missing; run: make kernel FLAVOUR={kernel}")
-        accel = os.environ.get("ACCEL") or "tcg"
+        accel = (arch == "x86" and os.environ.get("ACCEL")) or "tcg"
         balloon = ["virtio-balloon-pci",
                    "free-page-reporting=" + ("on" if reporting else "off"), *device]
-        words = ["console=ttyS0", "panic=-1", "oops=panic", *append, "run=" + ",".join(program)]
+        words = ["console=" + console, "panic=-1", "oops=panic", *append, "run=" + ",".join(program)]
         return [
             qemu, "-nodefaults", "-no-user-config", "-display", "none",
-            "-machine", "q35", "-accel", accel,
-            "-cpu", "host" if accel == "kvm" else "max",
+            "-machine", kind, "-accel", accel,
+            "-cpu", "host" if accel == "kvm" else cpu,
             "-smp", str(cpus), "-m", str(memory),
             "-kernel", image, "-initrd", initrd, "-append", " ".join(words),
             "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
@@ -393,13 +406,13 @@ class Machine:
             raise Failure("the guest's kernel complains: " + "; ".join(self.splats()[:5]))
 
 
-def run_check(check, kernels=(("ours",),)):
+def run_check(check, kernels=(("ours",),), initramfs=()):
     """A check on a guest: builds what it boots, prints the line that it returns.
 
-    kernels: what bin/kernel is asked for, as its arguments.
+    kernels: what bin/kernel is asked for, as its arguments; initramfs: those of bin/initramfs.
     """
     name = os.path.basename(os.path.dirname(os.path.abspath(sys.argv[0])))
-    for command in (*(("kernel", *kernel) for kernel in kernels), ("initramfs",)):
+    for command in (*(("kernel", *kernel) for kernel in kernels), ("initramfs", *initramfs)):
         if subprocess.run([os.path.join(TOP, "bin", command[0]), *command[1:]], check=False).returncode:
             sys.exit(f"{name}: bin/{command[0]} failed")
     try:
