@@ -119,6 +119,8 @@ list_check() {
 		cmd spin spin
 		py ply python3-ply
 		py git python3-git
+		cmd busybox busybox-static
+		cmd rsync rsync
 	LIST
 }
 

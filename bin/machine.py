@@ -55,11 +55,23 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def deny_list():
-    """The console lines that are a fault of the kernel, as one pattern."""
-    with open(os.path.join(TOP, "guest", "console.deny"), encoding="utf-8") as lines:
-        patterns = [line.strip() for line in lines]
-    return re.compile("|".join(p for p in patterns if p and not p.startswith("#")))
+def patterns(name):
+    """A file of guest/ with a pattern on each line, as one pattern."""
+    with open(os.path.join(TOP, "guest", name), encoding="utf-8") as lines:
+        stripped = [line.strip() for line in lines]
+    return "|".join(p for p in stripped if p and not p.startswith("#"))
+
+
+# Lines before a denied one that may excuse it: see guest/console.allow.
+EXCUSE = 4
+
+
+def faults(lines):
+    """Those of these lines of a console that are a fault of the kernel."""
+    deny = re.compile(patterns("console.deny"))
+    allow = re.compile(f"({patterns('console.allow')})\\Z")
+    return [line for i, line in enumerate(lines) if deny.search(line)
+            and not allow.search("\n".join(lines[max(0, i - EXCUSE):i + 1]))]
 
 
 def available_mib():
@@ -158,19 +170,20 @@ class Machine:
     qmp        whether qmp() and qmp_event() are to be had
     reboot     whether a guest that reboots boots again; else QEMU ends then
     arch       one of ARCHES
+    initrd     the guest's file system, in build/, if not the usual one
     """
 
     def __init__(self, memory=2048, program=(), kernel="ours", reporting=True,
                  device=(), append=(), cpus=2, trace=None, log=None,
                  events=("ram_block_discard_range",), extra=(), qmp=False, reboot=False,
-                 arch="x86"):
+                 arch="x86", initrd=None):
         self.memory = memory
         self.log = log
         self.lines = []
         self.start = None
         self._new_line = threading.Condition()
         self.command = self._command(memory, program, kernel, reporting,
-                                     device, append, cpus, extra, arch)
+                                     device, append, cpus, extra, arch, initrd)
         self.trace = trace
         if trace:
             for event in events:
@@ -184,13 +197,13 @@ class Machine:
         self.process = None
 
     @staticmethod
-    def _command(memory, program, kernel, reporting, device, append, cpus, extra, arch):
+    def _command(memory, program, kernel, reporting, device, append, cpus, extra, arch, initrd):
         program_name, package, kind, cpu, console, boot, programs = ARCHES[arch]
         qemu = shutil.which(program_name)
         if not qemu:
             raise Failure(f"{program_name} is missing (Debian: {package})")
         image = os.path.join(BUILD, "kernel", kernel, boot)
-        initrd = os.path.join(BUILD, programs)
+        initrd = os.path.join(BUILD, initrd or programs)
         for part in (image, initrd):
             if not os.path.exists(part):
                 raise Failure(f"{part} is missing; run: make kernel FLAVOUR={kernel}")
@@ -397,8 +410,7 @@ class Machine:
 
     def splats(self):
         """Console lines that are a fault of the kernel."""
-        deny = deny_list()
-        return [line for _, line in list(self.lines) if deny.search(line)]
+        return faults([line for _, line in list(self.lines)])
 
     def no_splats(self):
         """A Failure if the kernel complained."""

@@ -32,7 +32,7 @@ class Uml(Machine):
     """A guest under User-mode Linux: its balloon device is at a socket."""
 
     @staticmethod
-    def _command(memory, program, kernel, reporting, device, append, cpus, trace):
+    def _command(memory, program, kernel, reporting, device, append, *_others):
         image = os.path.join(BUILD, "kernel", kernel, "linux")
         words = [f"run={','.join(program)}", "panic=-1", "oops=panic",
                  f"sysctl.kernel.hung_task_timeout_secs={HUNG}",

@@ -7,8 +7,11 @@
  * than its work.
  */
 #include <kunit/test.h>
+#include <linux/bitmap.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/highmem.h>
+#include <linux/prandom.h>
 #include <linux/vmstat.h>
 
 /*
@@ -31,14 +34,18 @@ struct seen_block {
  * @prdev: what is registered
  * @test: the test that it belongs to
  * @seen: the blocks of all batches. Allocated beforehand: to allocate in the
- *	middle of a pass would split blocks that it has reported
+ *	middle of a pass would split blocks that it has reported. NULL if a
+ *	block may come to be reported twice
  * @calls: number of batches
  * @blocks: number of blocks in them
  * @largest: number of blocks in the largest batch
+ * @shorts: number of batches with less than the device can take
+ * @most_pages: number of pages in the batch that has most of them
  * @fail_at: number of the batch that fails, from 1; 0 for none
  * @buddy: half of a block, to be freed during a report, or NULL
  * @isolated: first pfn of a pageblock that was isolated during a report, or 0
  * @in_report: called from each report, or NULL
+ * @random: what random steps know of the memory, or NULL
  * @reporting: is a report under way
  * @started: completed by the first report
  */
@@ -49,10 +56,13 @@ struct fake_device {
 	unsigned int calls;
 	unsigned long blocks;
 	unsigned int largest;
+	unsigned int shorts;
+	unsigned long most_pages;
 	unsigned int fail_at;
 	struct page *buddy;
 	unsigned long isolated;
 	void (*in_report)(struct fake_device *fake);
+	struct random_run *random;
 	bool reporting;
 	struct completion started;
 };
@@ -60,6 +70,7 @@ struct fake_device {
 /* What a walk over all free lists finds. */
 struct free_walk {
 	unsigned long large;
+	unsigned long largest;
 	unsigned long reported;
 	unsigned long stray;
 	unsigned long wrong_zones;
@@ -70,6 +81,8 @@ static int fake_saw(struct fake_device *fake, unsigned long pfn)
 {
 	unsigned long i;
 
+	if (!fake->seen)
+		return -1;
 	for (i = 0; i < min(fake->blocks, TEST_BLOCKS); i++) {
 		if (fake->seen[i].pfn == pfn)
 			return fake->seen[i].order;
@@ -96,7 +109,7 @@ static void fake_check_entry(struct fake_device *fake, struct scatterlist *sg,
 	KUNIT_EXPECT_EQ(test, (bool)sg_is_last(sg), last);
 	KUNIT_EXPECT_EQ(test, fake_saw(fake, pfn), -1);
 
-	if (fake->blocks < TEST_BLOCKS)
+	if (fake->seen && fake->blocks < TEST_BLOCKS)
 		fake->seen[fake->blocks] = (struct seen_block){ pfn, order };
 	fake->blocks++;
 }
@@ -106,11 +119,16 @@ static int fake_report(struct page_reporting_dev_info *prdev,
 {
 	struct fake_device *fake = container_of(prdev, struct fake_device, prdev);
 	struct kunit *test = fake->test;
+	unsigned long pages = 0;
 	struct scatterlist *sg;
 	unsigned int i;
 
 	KUNIT_EXPECT_FALSE(test, fake->reporting);
 	fake->reporting = true;
+
+	/* A device may sleep: no zone->lock is held. */
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+	might_sleep();
 
 	KUNIT_EXPECT_GT(test, nents, 0);
 	KUNIT_EXPECT_LE(test, nents, prdev->capacity);
@@ -118,9 +136,14 @@ static int fake_report(struct page_reporting_dev_info *prdev,
 		KUNIT_EXPECT_PTR_EQ(test, page_zone(sg_page(sg)),
 				    page_zone(sg_page(sgl)));
 		fake_check_entry(fake, sg, i == nents - 1);
+		pages += sg->length >> PAGE_SHIFT;
 	}
+	/* Only the last batch of a zone is short. */
+	if (nents < prdev->capacity)
+		fake->shorts++;
 	fake->calls++;
 	fake->largest = max(fake->largest, nents);
+	fake->most_pages = max(fake->most_pages, pages);
 	complete(&fake->started);
 	if (fake->in_report)
 		fake->in_report(fake);
@@ -135,6 +158,8 @@ static void fake_reset(struct fake_device *fake)
 	fake->calls = 0;
 	fake->blocks = 0;
 	fake->largest = 0;
+	fake->shorts = 0;
+	fake->most_pages = 0;
 	fake->fail_at = 0;
 	fake->in_report = NULL;
 	reinit_completion(&fake->started);
@@ -165,7 +190,7 @@ static void run_passes(struct fake_device *fake)
 
 static void walk_zone(struct zone *zone, struct free_walk *walk, bool forget)
 {
-	unsigned long free = 0;
+	unsigned long free = 0, free_cma = 0;
 	unsigned int order;
 	struct page *page;
 	int mt;
@@ -178,6 +203,10 @@ static void walk_zone(struct zone *zone, struct free_walk *walk, bool forget)
 			list_for_each_entry(page, &zone->free_area[order].free_list[mt],
 					    buddy_list) {
 				blocks++;
+				if (!is_migrate_isolate(mt))
+					free += 1UL << order;
+				if (is_migrate_cma(mt))
+					free_cma += 1UL << order;
 				if (forget)
 					ClearPageReported(page);
 				if (order < page_reporting_order)
@@ -190,9 +219,11 @@ static void walk_zone(struct zone *zone, struct free_walk *walk, bool forget)
 			walk->wrong_zones++;
 		if (order >= page_reporting_order)
 			walk->large += blocks;
-		free += blocks << order;
+		if (order == MAX_PAGE_ORDER)
+			walk->largest += blocks;
 	}
-	if (free != zone_page_state_snapshot(zone, NR_FREE_PAGES))
+	if (free != zone_page_state_snapshot(zone, NR_FREE_PAGES) ||
+	    free_cma != zone_page_state_snapshot(zone, NR_FREE_CMA_PAGES))
 		walk->wrong_zones++;
 	spin_unlock_irq(&zone->lock);
 }
@@ -303,18 +334,57 @@ static void register_finds_order(struct kunit *test)
 
 static void param_order_refuses(struct kunit *test)
 {
-	static const char * const bad[] = { "-1", "x", "", " ", "1 2", "4294967296" };
+	/* 4294967295 is how "no order" is stored: nobody can ask for that. */
+	static const char * const bad[] = {
+		"-1", "4294967295", "4294967296", "18446744073709551616",
+		"x", "", " ", "\n", " 4", "4 ", "1 2", "1,2", "4x", "0x", "1.5", "9\n\n",
+	};
 	unsigned int kept = page_reporting_order_param;
 	char beyond[12];
 	int i;
 
 	KUNIT_EXPECT_EQ(test, page_reporting_order_set("4\n", NULL), 0);
-	snprintf(beyond, sizeof(beyond), "%d", MAX_PAGE_ORDER + 1);
-	KUNIT_EXPECT_EQ(test, page_reporting_order_set(beyond, NULL), -EINVAL);
+	for (i = MAX_PAGE_ORDER + 1; i <= 4 * MAX_PAGE_ORDER; i++) {
+		snprintf(beyond, sizeof(beyond), "%d", i);
+		KUNIT_EXPECT_EQ_MSG(test, page_reporting_order_set(beyond, NULL),
+				    -EINVAL, "'%s'", beyond);
+	}
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		KUNIT_EXPECT_EQ_MSG(test, page_reporting_order_set(bad[i], NULL),
 				    -EINVAL, "'%s'", bad[i]);
 	KUNIT_EXPECT_EQ(test, page_reporting_order, 4);
+	KUNIT_EXPECT_EQ(test, page_reporting_order_param, 4);
+	page_reporting_order_param = kept;
+}
+
+/* Each order that there is, and the form in which it is read. */
+static void param_order_takes(struct kunit *test)
+{
+	static const char * const formats[] = { "%d", "%d\n", "+%d", "0x%x", "0%o" };
+	const struct kernel_param kp = { .arg = &page_reporting_order };
+	unsigned int kept = page_reporting_order_param;
+	int i, j, read;
+	char *text;
+
+	text = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	for (i = 0; i <= MAX_PAGE_ORDER; i++) {
+		for (j = 0; j < ARRAY_SIZE(formats); j++) {
+			snprintf(text, PAGE_SIZE, formats[j], i);
+			KUNIT_EXPECT_EQ_MSG(test, page_reporting_order_set(text, NULL),
+					    0, "'%s'", text);
+			KUNIT_EXPECT_EQ(test, page_reporting_order, i);
+			KUNIT_EXPECT_EQ(test, page_reporting_order_param, i);
+		}
+		page_reporting_order_ops.get(text, &kp);
+		KUNIT_EXPECT_EQ(test, kstrtoint(text, 10, &read), 0);
+		KUNIT_EXPECT_EQ(test, read, i);
+	}
+
+	page_reporting_order = PAGE_REPORTING_ORDER_UNSET;
+	page_reporting_order_ops.get(text, &kp);
+	KUNIT_EXPECT_STREQ(test, text, "-1\n");
+	page_reporting_order = TEST_ORDER;
 	page_reporting_order_param = kept;
 }
 
@@ -333,13 +403,20 @@ static void param_order_requests_pass(struct kunit *test)
 
 static void param_delay_refuses(struct kunit *test)
 {
+	/* An hour and a millisecond, and what overflows to less than an hour */
+	static const char * const bad[] = {
+		"3600001", "4294967295", "4294967296", "18446744073709551616", "-1",
+		"x", "", " ", "\n", " 10", "10 ", "1 2", "1.5", "10ms", "2s", "0x",
+	};
 	unsigned int kept = page_reporting_delay_ms;
+	int i;
 
 	KUNIT_EXPECT_EQ(test, page_reporting_delay_set("0", NULL), 0);
-	KUNIT_EXPECT_EQ(test, page_reporting_delay_set("3600000", NULL), 0);
-	KUNIT_EXPECT_EQ(test, page_reporting_delay_set("3600001", NULL), -EINVAL);
-	KUNIT_EXPECT_EQ(test, page_reporting_delay_set("-1", NULL), -EINVAL);
-	KUNIT_EXPECT_EQ(test, page_reporting_delay_set("99999999999", NULL), -EINVAL);
+	KUNIT_EXPECT_EQ(test, page_reporting_delay_ms, 0);
+	KUNIT_EXPECT_EQ(test, page_reporting_delay_set("3600000\n", NULL), 0);
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		KUNIT_EXPECT_EQ_MSG(test, page_reporting_delay_set(bad[i], NULL),
+				    -EINVAL, "'%s'", bad[i]);
 	KUNIT_EXPECT_EQ(test, page_reporting_delay_ms, 3600000);
 	page_reporting_delay_ms = kept;
 }
@@ -436,6 +513,62 @@ static void all_is_new_after_hibernation(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
 }
 
+/* A block loses its flag as it leaves the free list, in one piece ... */
+static void allocation_clears_flag(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct free_walk before, after;
+	unsigned int order;
+	struct page *page;
+
+	run_passes(fake);
+	before = walk_free_lists(false);
+	KUNIT_EXPECT_EQ(test, before.reported, before.large);
+	for (order = MAX_PAGE_ORDER; order >= TEST_ORDER; order--) {
+		page = alloc_pages(GFP_KERNEL, order);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		for (int i = 0; i < 1 << order; i++)
+			KUNIT_EXPECT_FALSE(test, PageReported(page + i));
+		__free_pages(page, order);
+	}
+
+	/* Two of each order at most: THPs are taken in pairs. */
+	after = walk_free_lists(false);
+	KUNIT_EXPECT_LT(test, after.reported, before.reported);
+	KUNIT_EXPECT_GE(test, after.reported + 2 * (NR_PAGE_ORDERS - TEST_ORDER),
+			before.reported);
+}
+
+/* ... or split: the device knows of the whole, not of its parts. */
+static void split_clears_flag(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *page, *rest, *next;
+	unsigned long largest;
+	unsigned int order;
+	LIST_HEAD(pages);
+
+	run_passes(fake);
+	/* When what there is of smaller blocks is used up, a large one is split. */
+	do {
+		largest = walk_free_lists(false).largest;
+		page = alloc_pages(GFP_KERNEL, TEST_ORDER);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		list_add(&page->lru, &pages);
+	} while (walk_free_lists(false).largest == largest);
+
+	for (order = TEST_ORDER; order < MAX_PAGE_ORDER; order++) {
+		rest = pfn_to_page(ALIGN_DOWN(page_to_pfn(page), 1UL << order) ^
+				   (1UL << order));
+		KUNIT_EXPECT_TRUE(test, PageBuddy(rest));
+		KUNIT_EXPECT_EQ(test, buddy_order(rest), order);
+		KUNIT_EXPECT_FALSE(test, PageReported(rest));
+	}
+
+	list_for_each_entry_safe(page, next, &pages, lru)
+		__free_pages(page, TEST_ORDER);
+}
+
 static void split_and_merge_forget(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
@@ -519,6 +652,81 @@ static void set_migratetype(struct page *page, int mt)
 		set_pageblock_migratetype(page + i, mt);
 }
 
+/* A free block of the largest order, of the migratetype @mt. */
+static struct page *free_largest_as(struct kunit *test, int mt)
+{
+	struct page *page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	set_migratetype(page, mt);
+	__free_pages(page, MAX_PAGE_ORDER);
+
+	return page;
+}
+
+/* What is isolated is about to be offline, or somebody's. */
+static void isolated_list_left_alone(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned long pfn, end;
+	struct page *page;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_ISOLATION))
+		kunit_skip(test, "pageblocks cannot be isolated");
+	page = free_largest_as(test, MIGRATE_MOVABLE);
+	pfn = page_to_pfn(page);
+	end = pfn + MAX_ORDER_NR_PAGES;
+	KUNIT_ASSERT_EQ(test, 0, start_isolate_page_range(pfn, end, MIGRATE_MOVABLE,
+							  0, GFP_KERNEL));
+
+	run_passes(fake);
+	KUNIT_EXPECT_GT(test, fake->blocks, 0);
+	for (; pfn < end; pfn += pageblock_nr_pages) {
+		KUNIT_EXPECT_EQ(test, fake_saw(fake, pfn), -1);
+		KUNIT_EXPECT_FALSE(test, PageReported(pfn_to_page(pfn)));
+	}
+	expect_lists_right(test);
+
+	/* It was not taken after all. */
+	undo_isolate_page_range(page_to_pfn(page), end, MIGRATE_MOVABLE);
+	fake_reset(fake);
+	run_passes(fake);
+	KUNIT_EXPECT_TRUE(test, PageReported(page));
+}
+
+#ifdef CONFIG_CMA
+/* What an area of CMA does not use is free like any other memory. */
+static void cma_list_is_reported(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned long pfn, end;
+	struct page *page;
+
+	page = free_largest_as(test, MIGRATE_CMA);
+	pfn = page_to_pfn(page);
+	end = pfn + MAX_ORDER_NR_PAGES;
+	expect_lists_right(test);
+
+	run_passes(fake);
+	KUNIT_EXPECT_EQ(test, fake_saw(fake, pfn), MAX_PAGE_ORDER);
+	KUNIT_EXPECT_TRUE(test, PageReported(page));
+	KUNIT_EXPECT_TRUE(test, is_migrate_cma_page(page));
+	expect_lists_right(test);
+
+	/* An owner that wants it gets it, without a flag. */
+	KUNIT_ASSERT_EQ(test, 0, alloc_contig_range(pfn, end, MIGRATE_CMA, GFP_KERNEL));
+	KUNIT_EXPECT_FALSE(test, PageReported(page));
+	set_migratetype(page, MIGRATE_MOVABLE);
+	free_contig_range(pfn, MAX_ORDER_NR_PAGES);
+	drain_all_pages(NULL);
+}
+#else
+static void cma_list_is_reported(struct kunit *test)
+{
+	kunit_skip(test, "the kernel has no CMA");
+}
+#endif
+
 /* What a pageblock may be used for is none of reporting's business. */
 static void pass_keeps_migratetype(struct kunit *test)
 {
@@ -560,7 +768,9 @@ static void capacity_bounds_batch(struct kunit *test)
 		fake->prdev.capacity = capacities[i][0];
 		KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
 		fake_reset(fake);
-		run_passes(fake);
+		run_pass(fake);
+		KUNIT_EXPECT_LE(test, fake->shorts, MAX_NR_ZONES);
+		finish_passes(fake);
 		KUNIT_EXPECT_EQ(test, fake->largest, capacities[i][1]);
 		KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
 	}
@@ -624,14 +834,42 @@ static void full_batch_rotates_list(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, first, next);
 }
 
+/* The end is marked for the device only: the next batch may be longer. */
+static void short_batch_leaves_no_end(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct scatterlist sgl[4];
+	struct page_reporting_pass pass = {
+		.prdev = &fake->prdev, .sgl = sgl, .capacity = 4, .todo = 2,
+	};
+	struct zone *zone;
+	bool full;
+	int i, mt;
+
+	zone = find_large_list(&mt);
+	KUNIT_ASSERT_NOT_NULL(test, zone);
+	sg_init_table(sgl, ARRAY_SIZE(sgl));
+
+	spin_lock_irq(&zone->lock);
+	full = page_reporting_fill(&pass, zone, MAX_PAGE_ORDER, mt);
+	spin_unlock_irq(&zone->lock);
+	KUNIT_EXPECT_FALSE(test, full);
+	KUNIT_ASSERT_EQ(test, pass.nents, 2);
+	KUNIT_EXPECT_EQ(test, page_reporting_flush(&pass, zone), 0);
+	KUNIT_EXPECT_EQ(test, fake->calls, 1);
+	KUNIT_EXPECT_EQ(test, pass.nents, 0);
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_FALSE(test, sg_is_last(&sgl[i]));
+}
+
 static void error_ends_pass_unflagged(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
-	unsigned long all;
+	unsigned long all, large;
 
 	run_passes(fake);
 	all = fake->blocks;
-	walk_free_lists(true);
+	large = walk_free_lists(true).large;
 	fake_reset(fake);
 
 	/* The second batch fails: the first one stays reported. */
@@ -640,6 +878,7 @@ static void error_ends_pass_unflagged(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->calls, 2);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported,
 			PAGE_REPORTING_CAPACITY);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).large, large);
 	expect_lists_right(test);
 
 	/* Another pass comes by itself, and has the rest to report. */
@@ -768,6 +1007,40 @@ static void free_requests_pass(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
 }
 
+/* A block that is free as large as it was, since its buddy is not. */
+static void free_of_exact_order_requests_pass(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned int order = TEST_ORDER;
+	struct page *page;
+
+	page = alloc_pages(GFP_KERNEL, order + 1);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	/* Blocks of one order less, that order, and less again. */
+	set_page_refcounted(page + (1 << (order - 1)));
+	set_page_refcounted(page + (1 << order));
+	run_passes(fake);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
+			PAGE_REPORTING_IDLE);
+
+	__free_pages(page, order - 1);
+	drain_all_pages(NULL);
+	KUNIT_EXPECT_TRUE(test, PageBuddy(page));
+	KUNIT_EXPECT_EQ(test, buddy_order(page), order - 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
+			PAGE_REPORTING_IDLE);
+
+	/* Merged with that, it is large enough. */
+	__free_pages(page + (1 << (order - 1)), order - 1);
+	drain_all_pages(NULL);
+	KUNIT_EXPECT_TRUE(test, PageBuddy(page));
+	KUNIT_EXPECT_EQ(test, buddy_order(page), order);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
+			PAGE_REPORTING_REQUESTED);
+
+	__free_pages(page + (1 << order), order);
+}
+
 static void short_zone_left_alone(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
@@ -805,6 +1078,8 @@ static void isolation_stops_at_min_watermark(struct kunit *test)
 	for_each_populated_zone(zone)
 		zone->_watermark[WMARK_MIN] = kept[zone_idx(zone)];
 	KUNIT_EXPECT_GT(test, fake->calls, 0);
+	/* One more than that, since the free pages are not counted exactly. */
+	KUNIT_EXPECT_LE(test, fake->most_pages, 5 << MAX_PAGE_ORDER);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
 	expect_lists_right(test);
 }
@@ -838,10 +1113,499 @@ static void unregister_waits_for_pass(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->calls, calls);
 }
 
+/*
+ * Random steps: what no test has thought of. The seed is printed. A run with the
+ * same seed takes the same steps, as far as the same blocks are free:
+ * page_reporting.kunit_seed= on the kernel's command line.
+ */
+static unsigned int random_seed;
+module_param_named(kunit_seed, random_seed, uint, 0);
+MODULE_PARM_DESC(kunit_seed, "Seed of the test with random steps; 0 for any");
+
+/* A few seconds under UML. A kernel that is slower than that can take fewer. */
+static unsigned int random_steps = 1000 * 1000;
+module_param_named(kunit_steps, random_steps, uint, 0);
+MODULE_PARM_DESC(kunit_steps, "Number of random steps");
+
+/*
+ * Blocks that are held at a time, half of them on average: 190 MiB with 4K
+ * pages. Of the 1 GiB that kunit.py boots enough stays free that no zone is
+ * short of memory.
+ */
+#define RANDOM_BLOCKS	512
+
+/* All free lists are looked at each time that this many steps were taken. */
+#define RANDOM_WALK	4096
+
+/*
+ * Pages that others may have come to use meanwhile: less than is missing when
+ * blocks are lost that are in a batch, with thousands of them.
+ */
+#define RANDOM_SLACK	(4UL << MAX_PAGE_ORDER)
+
+/* A block that the test has allocated; @page is NULL if it has not. */
+struct held_block {
+	struct page *page;
+	unsigned int order;
+	bool compound;
+};
+
+/**
+ * struct random_run - what random steps know of the memory
+ * @fake: the device
+ * @rnd: where the steps come from
+ * @blocks: what is held
+ * @held: a bit for each page frame that is held
+ * @lent: a bit for each page frame that is with the device
+ * @frames: number of bits in each of them
+ * @writes: may the device write to what it is told of?
+ * @in_report: number that says what to do in the next report, or 0
+ * @allocs: how often a block was allocated
+ * @frees: how often one was freed
+ * @splits: how often one was split
+ * @passes: how many passes have run
+ * @failed: how many of them have failed
+ * @reported: number of blocks that the device was told of
+ * @zones: how often all blocks of a zone were found to be reported
+ */
+struct random_run {
+	struct fake_device *fake;
+	struct rnd_state rnd;
+	struct held_block blocks[RANDOM_BLOCKS];
+	unsigned long *held;
+	unsigned long *lent;
+	unsigned long frames;
+	bool writes;
+	u32 in_report;
+	unsigned long allocs;
+	unsigned long frees;
+	unsigned long splits;
+	unsigned long passes;
+	unsigned long failed;
+	unsigned long reported;
+	unsigned long zones;
+};
+
+static bool any_set(const unsigned long *map, unsigned long pfn, unsigned int order)
+{
+	unsigned long end = pfn + (1UL << order);
+
+	return find_next_bit(map, end, pfn) < end;
+}
+
+/*
+ * A device can write to free pages, and a hypervisor does: they read as zero
+ * afterwards. Here that is known to everybody but to what looks at free pages.
+ */
+static bool device_may_write(void)
+{
+	return !want_init_on_free() && !page_poisoning_enabled_static() &&
+	       !debug_pagealloc_enabled() && !IS_ENABLED(CONFIG_KASAN_HW_TAGS);
+}
+
+/* KASAN watches over free pages, too, but not over what a device does to them. */
+static noinline __no_sanitize_address void write_word(struct page *page, u32 word)
+{
+	u32 *addr = kmap_local_page(page);
+
+	*addr = word;
+	kunmap_local(addr);
+}
+
+static noinline __no_sanitize_address u32 read_word(struct page *page)
+{
+	u32 *addr = kmap_local_page(page);
+	u32 word = *addr;
+
+	kunmap_local(addr);
+
+	return word;
+}
+
+/* What is in the first and the last page of a block that is held, or lent. */
+static u32 word_of(struct page *page, bool held)
+{
+	return (page_to_pfn(page) << 1) | held;
+}
+
+static void mark_block(struct page *page, unsigned int order, bool held)
+{
+	struct page *last = page + (1 << order) - 1;
+
+	write_word(page, word_of(page, held));
+	write_word(last, word_of(last, held));
+}
+
+static void expect_marked(struct random_run *run, struct page *page,
+			  unsigned int order, bool held)
+{
+	struct page *last = page + (1 << order) - 1;
+	struct kunit *test = run->fake->test;
+
+	KUNIT_EXPECT_EQ(test, read_word(page), word_of(page, held));
+	KUNIT_EXPECT_EQ(test, read_word(last), word_of(last, held));
+}
+
+/* Small blocks more often than large ones, of all kinds. Never waits. */
+static void random_alloc(struct random_run *run, struct held_block *block, u32 how)
+{
+	static const gfp_t gfps[] = {
+		0, __GFP_MOVABLE | __GFP_HIGHMEM, __GFP_RECLAIMABLE, GFP_DMA,
+	};
+	struct kunit *test = run->fake->test;
+	gfp_t gfp = gfps[how % ARRAY_SIZE(gfps)] | __GFP_NOWARN;
+	unsigned long pfn;
+
+	how /= ARRAY_SIZE(gfps);
+	block->compound = how % 4 == 0;
+	if (block->compound)
+		gfp |= __GFP_COMP;
+	how /= 4;
+	block->order = min(how % NR_PAGE_ORDERS, how / NR_PAGE_ORDERS % NR_PAGE_ORDERS);
+	block->page = alloc_pages(gfp, block->order);
+	if (!block->page)
+		return;
+
+	run->allocs++;
+	pfn = page_to_pfn(block->page);
+	KUNIT_EXPECT_FALSE(test, any_set(run->held, pfn, block->order));
+	KUNIT_EXPECT_FALSE(test, any_set(run->lent, pfn, block->order));
+	bitmap_set(run->held, pfn, 1U << block->order);
+	mark_block(block->page, block->order, true);
+}
+
+static void random_free(struct random_run *run, struct held_block *block)
+{
+	run->frees++;
+	expect_marked(run, block->page, block->order, true);
+	bitmap_clear(run->held, page_to_pfn(block->page), 1U << block->order);
+	__free_pages(block->page, block->order);
+	block->page = NULL;
+}
+
+static void random_use(struct random_run *run, u32 which, u32 how)
+{
+	struct held_block *block = &run->blocks[which % RANDOM_BLOCKS];
+
+	if (block->page)
+		random_free(run, block);
+	else
+		random_alloc(run, block, how);
+}
+
+/* Two halves, each of which is freed on its own. */
+static void random_split(struct random_run *run, u32 which, u32 how)
+{
+	struct held_block *block = &run->blocks[which % RANDOM_BLOCKS];
+	struct held_block *half = &run->blocks[how % RANDOM_BLOCKS];
+
+	if (!block->page || block->compound || !block->order || half->page)
+		return;
+
+	run->splits++;
+	block->order--;
+	*half = *block;
+	half->page += 1 << half->order;
+	set_page_refcounted(half->page);
+	mark_block(block->page, block->order, true);
+	mark_block(half->page, half->order, true);
+}
+
+/* What others allocate and free while the device has its batch */
+static void random_in_report(struct fake_device *fake)
+{
+	struct random_run *run = fake->random;
+	u32 how = run->in_report;
+
+	for (run->in_report = 0; how; how >>= 4)
+		random_use(run, how, how * 31);
+}
+
+static int random_report(struct page_reporting_dev_info *prdev,
+			 struct scatterlist *sgl, unsigned int nents)
+{
+	struct fake_device *fake = container_of(prdev, struct fake_device, prdev);
+	struct random_run *run = fake->random;
+	struct scatterlist *sg;
+	unsigned int i;
+	int err;
+
+	for_each_sg(sgl, sg, nents, i) {
+		unsigned long pfn = page_to_pfn(sg_page(sg));
+		unsigned int order = get_order(sg->length);
+
+		KUNIT_EXPECT_FALSE(fake->test, any_set(run->held, pfn, order));
+		KUNIT_EXPECT_FALSE(fake->test, any_set(run->lent, pfn, order));
+		bitmap_set(run->lent, pfn, 1U << order);
+		if (run->writes)
+			mark_block(sg_page(sg), order, false);
+	}
+	run->reported += nents;
+
+	err = fake_report(prdev, sgl, nents);
+
+	for_each_sg(sgl, sg, nents, i) {
+		unsigned int order = get_order(sg->length);
+
+		if (run->writes)
+			expect_marked(run, sg_page(sg), order, false);
+		bitmap_clear(run->lent, page_to_pfn(sg_page(sg)), 1U << order);
+	}
+
+	return err;
+}
+
+/* Every other pass is disturbed, and every fourth fails if it is long enough. */
+static void random_pass(struct random_run *run, u32 how, u32 in_report)
+{
+	struct fake_device *fake = run->fake;
+
+	fake_reset(fake);
+	if (how % 2)
+		run->in_report = in_report;
+	fake->in_report = random_in_report;
+	if (how / 2 % 4 == 0)
+		fake->fail_at = 1 + how / 8 % 3;
+	run_pass(fake);
+
+	/* If there was nothing to report: what is held afterwards is the same. */
+	random_in_report(fake);
+	run->passes++;
+	if (fake->prdev.failures)
+		run->failed++;
+}
+
+static void random_order(struct random_run *run, u32 how, u32 unused)
+{
+	char order[12];
+
+	snprintf(order, sizeof(order), "%lu", (unsigned long)how % NR_PAGE_ORDERS);
+	KUNIT_EXPECT_EQ(run->fake->test, page_reporting_order_set(order, NULL), 0);
+}
+
+static void random_drain(struct random_run *run, u32 unused, u32 unused2)
+{
+	drain_all_pages(NULL);
+}
+
+/* Everything is new to the device, as after hibernation. */
+static void random_forget(struct random_run *run, u32 unused, u32 unused2)
+{
+	page_reporting_pm_event(NULL, PM_POST_HIBERNATION, NULL);
+}
+
+/* Another device, of another order and capacity */
+static void random_register(struct random_run *run, u32 how, u32 capacity)
+{
+	struct page_reporting_dev_info *prdev = &run->fake->prdev;
+
+	page_reporting_unregister(prdev);
+	page_reporting_order_param = PAGE_REPORTING_ORDER_UNSET;
+	prdev->order = how % (NR_PAGE_ORDERS + 1);
+	prdev->capacity = capacity % (PAGE_REPORTING_CAPACITY + 2);
+	KUNIT_EXPECT_EQ(run->fake->test, page_reporting_register(prdev), 0);
+}
+
+/* Out of 8192 steps; the rest allocate and free. Each says why so many. */
+static const struct {
+	unsigned int weight;
+	void (*step)(struct random_run *run, u32 how, u32 how_too);
+} random_kinds[] = {
+	/* Few, so that there is always something in between to be reported */
+	{ 800, random_pass },
+	/* As many as make all orders common */
+	{ 800, random_split },
+	/* What waits in lists for each CPU is not free yet, which is a case, too */
+	{ 40, random_drain },
+	/* Each makes the next passes long, and others see nothing new then */
+	{ 8, random_order },
+	{ 4, random_forget },
+	/* Logs a line, and waits for RCU */
+	{ 1, random_register },
+};
+
+/* The same numbers are drawn whatever a step does: the next one is the same. */
+static void random_step(struct random_run *run)
+{
+	u32 kind = prandom_u32_state(&run->rnd) % 8192;
+	u32 how = prandom_u32_state(&run->rnd);
+	u32 how_too = prandom_u32_state(&run->rnd);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(random_kinds); i++) {
+		if (kind < random_kinds[i].weight) {
+			random_kinds[i].step(run, how, how_too);
+			return;
+		}
+		kind -= random_kinds[i].weight;
+	}
+	random_use(run, how, how_too);
+}
+
+/* Blocks that the last passes should have reported. */
+static unsigned long count_unreported(struct zone *zone)
+{
+	unsigned int order, mt;
+	unsigned long blocks = 0;
+	struct page *page;
+
+	spin_lock_irq(&zone->lock);
+	for_each_migratetype_order(order, mt) {
+		if (order < page_reporting_order || is_migrate_isolate(mt))
+			continue;
+		list_for_each_entry(page, &zone->free_area[order].free_list[mt],
+				    buddy_list)
+			blocks += !PageReported(page);
+	}
+	spin_unlock_irq(&zone->lock);
+
+	return blocks;
+}
+
+/* Of the zones from which a full batch of the largest blocks can be taken. */
+static unsigned long count_all_unreported(struct random_run *run)
+{
+	unsigned long mark, blocks, all = 0;
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		mark = low_wmark_pages(zone) + (2 * run->fake->prdev.capacity << MAX_PAGE_ORDER);
+		if (!zone_watermark_ok(zone, 0, mark, 0, ALLOC_CMA))
+			continue;
+		blocks = count_unreported(zone);
+		run->zones += !blocks;
+		all += blocks;
+	}
+
+	return all;
+}
+
+/*
+ * Whatever was done: passes come to an end, all is reported then, and no block
+ * is lost or counted twice. Others may free a block in between: try again then.
+ */
+static void random_settle(struct random_run *run)
+{
+	struct fake_device *fake = run->fake;
+	unsigned long unreported;
+	int i, tries = 8;
+
+	do {
+		fake_reset(fake);
+		page_reporting_request(&fake->prdev);
+		/* A pass leaves half of a list: as many as halve any list */
+		for (i = 0; i < BITS_PER_LONG && delayed_work_pending(&fake->prdev.work); i++)
+			flush_delayed_work(&fake->prdev.work);
+		unreported = count_all_unreported(run);
+	} while ((unreported || i == BITS_PER_LONG) && --tries);
+
+	KUNIT_EXPECT_EQ(fake->test, unreported, 0);
+	KUNIT_EXPECT_LT(fake->test, i, BITS_PER_LONG);
+	KUNIT_EXPECT_EQ(fake->test, walk_free_lists(false).wrong_zones, 0);
+	KUNIT_EXPECT_TRUE(fake->test, bitmap_empty(run->lent, run->frames));
+	cond_resched();
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(free_map, kvfree, const void *);
+
+static unsigned long *random_map(struct kunit *test, unsigned long frames)
+{
+	unsigned long *map = kvcalloc(BITS_TO_LONGS(frames), sizeof(*map), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_map, map), 0);
+
+	return map;
+}
+
+static struct random_run *random_start(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct random_run *run;
+	struct zone *zone;
+
+	run = kunit_kzalloc(test, sizeof(*run), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, run);
+	for_each_populated_zone(zone)
+		run->frames = max(run->frames, zone_end_pfn(zone));
+	run->held = random_map(test, run->frames);
+	run->lent = random_map(test, run->frames);
+	run->writes = device_may_write();
+	run->fake = fake;
+
+	while (!random_seed)
+		random_seed = get_random_u32();
+	prandom_seed_state(&run->rnd, random_seed);
+	kunit_info(test, "%u steps, page_reporting.kunit_seed=%u\n", random_steps,
+		   random_seed);
+
+	page_reporting_unregister(&fake->prdev);
+	fake->random = run;
+	fake->seen = NULL;
+	fake->prdev.report = random_report;
+	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
+
+	return run;
+}
+
+/* All is freed and settled, and the device is as the other tests have it. */
+static void random_end(struct random_run *run)
+{
+	struct fake_device *fake = run->fake;
+	int i;
+
+	for (i = 0; i < RANDOM_BLOCKS; i++) {
+		if (run->blocks[i].page)
+			random_free(run, &run->blocks[i]);
+	}
+	drain_all_pages(NULL);
+	random_settle(run);
+	KUNIT_EXPECT_TRUE(fake->test, bitmap_empty(run->held, run->frames));
+
+	/* Flags of smaller blocks go with the device that asked for them. */
+	random_register(run, TEST_ORDER, 0);
+	kunit_info(fake->test,
+		   "%lu allocations, %lu frees, %lu splits, %lu passes of which %lu failed, %lu blocks reported%s, %lu times all of a zone\n",
+		   run->allocs, run->frees, run->splits, run->passes, run->failed,
+		   run->reported, run->writes ? " and overwritten" : "", run->zones);
+}
+
+static void random_steps_keep_lists_right(struct kunit *test)
+{
+	unsigned int order = page_reporting_order_param;
+	unsigned int delay = page_reporting_delay_ms;
+	struct random_run *run;
+	unsigned long free, step;
+
+	/* No pass but those that are steps. */
+	page_reporting_delay_ms = PAGE_REPORTING_DELAY_MAX;
+	run = random_start(test);
+	drain_all_pages(NULL);
+	free = global_zone_page_state(NR_FREE_PAGES);
+
+	for (step = 1; step <= random_steps; step++) {
+		random_step(run);
+		if (step % RANDOM_WALK == 0)
+			random_settle(run);
+		if (READ_ONCE(test->status) == KUNIT_FAILURE) {
+			kunit_err(test, "step %lu, page_reporting.kunit_seed=%u\n",
+				  step, random_seed);
+			break;
+		}
+	}
+
+	random_end(run);
+	KUNIT_EXPECT_GE(test, global_zone_page_state(NR_FREE_PAGES) + RANDOM_SLACK, free);
+	KUNIT_EXPECT_GT(test, run->zones, 0);
+	page_reporting_order_param = order;
+	page_reporting_delay_ms = delay;
+}
+
 static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(register_second_device_busy),
 	KUNIT_CASE(register_finds_order),
 	KUNIT_CASE(param_order_refuses),
+	KUNIT_CASE(param_order_takes),
 	KUNIT_CASE(param_order_requests_pass),
 	KUNIT_CASE(param_delay_refuses),
 	KUNIT_CASE(pass_reports_all_once),
@@ -849,19 +1613,26 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(pass_reports_what_came_back),
 	KUNIT_CASE(new_device_is_told_all),
 	KUNIT_CASE(all_is_new_after_hibernation),
+	KUNIT_CASE(allocation_clears_flag),
+	KUNIT_CASE(split_clears_flag),
 	KUNIT_CASE(split_and_merge_forget),
 	KUNIT_CASE(merge_at_putback_unflagged),
+	KUNIT_CASE(isolated_list_left_alone),
+	KUNIT_CASE(cma_list_is_reported),
 	KUNIT_CASE(pass_keeps_migratetype),
 	KUNIT_CASE(capacity_bounds_batch),
 	KUNIT_CASE(full_batch_rotates_list),
+	KUNIT_CASE(short_batch_leaves_no_end),
 	KUNIT_CASE(error_ends_pass_unflagged),
 	KUNIT_CASE(error_doubles_delay),
 	KUNIT_CASE(request_during_pass_not_lost),
 	KUNIT_CASE(half_isolated_in_report),
 	KUNIT_CASE(free_requests_pass),
+	KUNIT_CASE(free_of_exact_order_requests_pass),
 	KUNIT_CASE(short_zone_left_alone),
 	KUNIT_CASE(isolation_stops_at_min_watermark),
 	KUNIT_CASE(unregister_waits_for_pass),
+	KUNIT_CASE_SLOW(random_steps_keep_lists_right),
 	{}
 };
 

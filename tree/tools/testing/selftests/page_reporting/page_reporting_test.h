@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the tests of free page reporting share. */
+#ifndef PAGE_REPORTING_TEST_H
+#define PAGE_REPORTING_TEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define MIB		(1024UL * 1024)
+
+#define PARAMETERS	"/sys/module/page_reporting/parameters/page_reporting_"
+#define ORDER		PARAMETERS "order"
+#define DELAY		PARAMETERS "delay_ms"
+
+/*
+ * Seconds that something may take that is sure to happen. It takes one or two
+ * when nothing else goes on, but the hypervisor may be slow and busy, and the
+ * kernel one for debugging.
+ */
+#define LONG_ENOUGH	120
+
+/*
+ * What has to be reported of the free memory, in percent. The rest is for zones
+ * that are too small, or too short of memory, for a full batch to be missing.
+ */
+#define MOST		90
+
+/**
+ * struct look - what the free lists look like, in pages
+ * @free: in free blocks of the reporting order and above
+ * @reported: in those of them that are reported
+ * @small: in smaller blocks that are reported, since the order was smaller once
+ * @stray: that have the flag, and are not the first page of a free block
+ * @fresh: that are reported, and were not at the last look; see look_again()
+ */
+struct look {
+	unsigned long free;
+	unsigned long reported;
+	unsigned long small;
+	unsigned long stray;
+	unsigned long fresh;
+};
+
+/**
+ * struct pieces - memory in pieces, each with a content of its own
+ * @memory: the first piece
+ * @size: bytes of a piece
+ * @count: number of pieces
+ */
+struct pieces {
+	char *memory;
+	size_t size;
+	size_t count;
+};
+
+/**
+ * struct test - one TAP result
+ * @name: what is tested
+ * @run: returns KSFT_PASS, KSFT_FAIL or KSFT_SKIP, and has said the reason
+ */
+struct test {
+	const char *name;
+	int (*run)(void);
+};
+
+extern unsigned int max_order;		/* of a free block */
+extern unsigned int pageblock_order;
+extern unsigned int default_order;	/* the reporting order that was found */
+extern size_t page_size;
+
+int put(const char *path, const char *value);
+int put_number(const char *path, long value);
+int get(const char *path, char *text, size_t size);
+long get_number(const char *path);
+long get_field(const char *path, const char *name);
+
+void run_tests(const struct test *tests, unsigned int count);
+void on_exit_do(void (*undo)(void));
+unsigned int rounds(unsigned int count);
+
+int set_order(unsigned int order);
+int set_delay(unsigned int ms);
+void look_now(struct look *look);
+void look_again(struct look *look);
+bool wait_reported(void);
+
+size_t available(unsigned int parts);
+void *take(size_t bytes);
+void fill(void *memory, size_t bytes, unsigned long key);
+bool intact(const void *memory, size_t bytes, unsigned long key);
+
+bool take_pieces(struct pieces *p, size_t bytes, unsigned int order);
+void fill_pieces(const struct pieces *p, size_t first, size_t step, unsigned long key);
+bool intact_pieces(const struct pieces *p, size_t first, size_t step, unsigned long key);
+void free_pieces(const struct pieces *p, size_t first, size_t step);
+
+pid_t start(int (*work)(void *), void *arg);
+bool stop(pid_t pid, const char *who);
+int ended(pid_t pid);
+
+int stress(size_t bytes, unsigned int count, bool (*turn)(unsigned int i));
+
+#endif
