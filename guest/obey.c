@@ -231,6 +231,8 @@ int main(int argc, char **argv)
 	}
 	mkdir("/dev", 0755);
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	/* Not every kernel has it; who needs it will see. */
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	keep = take(keep_size);
 	if (!keep) {
 		printf("guest: cannot take %s MiB\n", argv[2]);
