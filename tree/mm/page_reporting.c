@@ -46,14 +46,14 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  * States of a registered device, in &page_reporting_dev_info.state
  *
  * IDLE:      The work is neither queued nor running a pass. Every block on the
- *            free lists that is large enough is reported, or was passed over by
- *            the last pass (its zone was short of memory). A request sets
- *            REQUESTED and queues the work.
- * REQUESTED: A block came to the free lists, or the device was registered, and
- *            no pass has started since; or the last pass has failed. The work
- *            is queued, or a pass runs and queues it when it ends. Further
- *            requests change nothing. The worker sets ACTIVE when it starts a
- *            pass.
+ *            free lists that is large enough is reported, or is the rest of one
+ *            that was split, or was passed over by the last pass (its zone was
+ *            short of memory). A request sets REQUESTED and queues the work.
+ * REQUESTED: A block came to the free lists or is isolated no more, or the
+ *            device was registered, and no pass has started since; or the last
+ *            pass has failed. The work is queued, or a pass runs and queues it
+ *            when it ends. Further requests change nothing. The worker sets
+ *            ACTIVE when it starts a pass.
  * ACTIVE:    A pass runs and nothing was requested since it started. A request
  *            sets REQUESTED and leaves the work alone. The worker sets IDLE
  *            when the pass ends.
@@ -199,8 +199,8 @@ static void page_reporting_request(struct page_reporting_dev_info *prdev)
 }
 
 /*
- * A block that page_reporting_wants() has come to the free lists. Called from
- * the free path after that, under the same zone->lock, interrupts disabled.
+ * A block that page_reporting_wants() has come to the free lists that are
+ * reported. Called after that, under the same zone->lock, interrupts disabled.
  */
 void page_reporting_notify(void)
 {
