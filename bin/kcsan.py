@@ -28,7 +28,8 @@ FRAME = re.compile(r"^\[[^]]*\]\s+(?:\? )?([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+")
 # What all of is the series', or stands in the one driver that it changes
 OBJECTS = ("mm/page_reporting.o", "drivers/virtio/virtio_balloon.o")
 # What the series adds to mm/page_alloc.c, but for what is inline there: that reads
-# what functions of the above have written, which their half of a report tells.
+# what functions of the above have written, which their half of a report tells. They
+# take blocks off the free lists and put them on with the allocator's own code.
 FUNCTIONS = ("__isolate_free_page_keep_mt", "__putback_isolated_page")
 ALLOCATOR = "mm/page_alloc.o"
 
@@ -45,7 +46,7 @@ class Code:
     """Whose code the functions of a kernel are. kernel: the directory it was built in."""
 
     def __init__(self, kernel):
-        self.ours = set(FUNCTIONS).union(*(functions_of(kernel, name) for name in OBJECTS))
+        self.ours = set().union(*(functions_of(kernel, name) for name in OBJECTS))
         self.allocator = functions_of(kernel, ALLOCATOR)
 
     def concerns(self, race):
@@ -55,10 +56,18 @@ class Code:
         allocator writes twice at a time, once on behalf of the series: which has
         then forgotten a lock. It reads without one in many places, and all else
         that the worker calls looks after itself.
+
+        Where the series' FUNCTIONS of the allocator write, others may look by a
+        marked access, as whoever finds a page by its number must: compound_head()
+        reads what may be the list's pointer, of a page in any state, and compaction
+        does so under no lock. A plain access of others is not excused.
         """
         tops = {stack[0] for _, stack in race.accesses if stack}
         callers = {function for _, stack in race.accesses for function in stack}
-        return (not tops or bool(tops & self.ours) or
+        inner = tops & set(FUNCTIONS)
+        marked = any("marked" in kind for kind, stack in race.accesses
+                     if stack and stack[0] not in FUNCTIONS)
+        return (not tops or bool(tops & self.ours) or bool(inner) and not marked or
                 all("write" in kind for kind, _ in race.accesses) and
                 tops <= self.allocator and bool(callers & self.ours))
 

@@ -50,9 +50,20 @@ lost() {
 	done
 }
 
-# The warnings in a log, without line numbers, sorted: to be compared.
+# The warnings in a log, without line numbers, sorted: to be compared. What kbuild
+# makes for itself, once in a folder, is not the kernel.
 warnings_in() {
-	{ grep -hE 'warning:|error:' "$1" || true; } | sed -E 's/:[0-9]+(:[0-9]+)?:/:/g' | sort
+	{ grep -hE 'warning:|error:' "$1" || true; } |
+		sed -E -e '/^(\.\.\/)?scripts\//d' -e 's/:[0-9]+(:[0-9]+)?:/:/g' | sort
+}
+
+# new_warnings BASE LOG: what LOG says and BASE does not. A header of the base that
+# warns does so once for each object that includes it, and the series adds objects.
+new_warnings() {
+	local ours
+	ours=$(kgit -C "$LINUX" diff --name-only without "$TIP" | sed 's,.*,/&:,')
+	comm -13 <(warnings_in "$1") <(warnings_in "$2") |
+		{ grep -vxFf <(warnings_in "$1" | { grep -vF "$ours" || true; }) || true; }
 }
 
 # Compiles objects with W=1: compile OUT LOG [ARGUMENT...] -- OBJECT...

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Faults to put into the implementation, one at a time.
 
-Each is (what is wrong, file, the code as it is, the code with the fault). The
-suite page_reporting has to fail with each of them.
+Each is (what is wrong, file, the code as it is, the code with the fault), and may
+go on with more pairs of code. The suite page_reporting has to fail with each.
 """
 
 CORE = "mm/page_reporting.c"
@@ -85,6 +85,16 @@ FAULTS = (
      "\t\t\tif (!is_migrate_isolate(mt))\n", "\t\t\tif (!is_migrate_isolate(mt) && !is_migrate_cma(mt))\n"),
     ("a block is isolated below the min watermark", "mm/page_alloc.c",
      "\t\tif (!zone_watermark_ok(zone, 0, watermark, 0, ALLOC_CMA))\n\t\t\treturn false;", "\t\t(void)watermark;"),
+    ("blocks below the reporting order are reported", CORE,
+     "\tfor (; order < NR_PAGE_ORDERS; order++) {", "\tfor (order /= 2; order < NR_PAGE_ORDERS; order++) {"),
+    ("the end of an isolation requests no pass", "mm/page_isolation.c",
+     "\tif (page_reporting_wants(MAX_PAGE_ORDER))\n\t\tpage_reporting_notify();\n", ""),
+    ("blocks stay on the free lists while the device has them", CORE,
+     "if (!__isolate_free_page_keep_mt(page, order))", "if (!PageBuddy(page))",
+     "\t\t__putback_isolated_page(page, order);\n", ""),
+    ("a block of each full batch does not go back", CORE,
+     "\t\t__putback_isolated_page(page, order);\n",
+     "\t\tif (i != PAGE_REPORTING_CAPACITY - 1)\n\t\t\t__putback_isolated_page(page, order);\n"),
     ("the capacity of the device is not minded", CORE,
      "\tpass.capacity = pass.prdev->capacity;", "\tpass.capacity = PAGE_REPORTING_CAPACITY;"),
 )
