@@ -37,6 +37,9 @@ bool queued;			/* PENDING */
 byte running;			/* executions of the work function */
 bool disabled;			/* cancel_delayed_work_sync() is under way */
 
+/* The irq_work, for the free path: an interrupt comes at any time. */
+bool kicked;
+
 /* Per zone: the lock, and the unreported blocks on its free lists. */
 bool locked[ZONES];
 byte unreported[ZONES];
@@ -69,8 +72,11 @@ inline queue_work()
 	}
 }
 
-/* page_reporting_request(); old is the caller's */
-inline request(old)
+/*
+ * page_reporting_request(), or with later what the free path does: an interrupt is
+ * to queue the work. old is the caller's.
+ */
+inline request(old, later)
 {
 	old = state;
 	if
@@ -88,7 +94,8 @@ inline request(old)
 		atomic { old = state; state = REQUESTED }
 #endif
 		if
-		:: old == IDLE -> queue_work()
+		:: old == IDLE && later -> kicked = true
+		:: old == IDLE && !later -> queue_work()
 		:: else
 		fi
 	fi;
@@ -100,7 +107,7 @@ inline notify(old)
 {
 	readers++;
 	if
-	:: published -> request(old)
+	:: published -> request(old, true)
 	:: else
 	fi;
 	readers--
@@ -200,13 +207,13 @@ end:	do
 		:: err ->
 			err = false;
 #ifndef MUT_NO_RETRY
-			request(old)
+			request(old, false)
 #endif
 		:: !err && more ->
 #ifdef MUT_NO_MORE
 			skip
 #else
-			request(old)
+			request(old, false)
 #endif
 		:: else
 		fi;
@@ -250,6 +257,14 @@ end:	do
 	od
 }
 
+/* page_reporting_kick(). It waits for ever when nothing comes any more. */
+active proctype Interrupt()
+{
+end:	do
+	:: atomic { kicked -> kicked = false; queue_work() }
+	od
+}
+
 /* page_reporting_register() and page_reporting_unregister(), by a driver. */
 proctype Driver()
 {
@@ -260,11 +275,11 @@ proctype Driver()
 		atomic { state = IDLE; queued = false; running = 0 };	/* INIT_DELAYED_WORK() */
 		may_report = true;
 #ifdef MUT_PUBLISH_LATE
-		request(old);
+		request(old, false);
 		published = true;
 #else
 		published = true;
-		request(old);
+		request(old, false);
 #endif
 		n++;
 		if
@@ -274,6 +289,9 @@ proctype Driver()
 		published = false;
 #ifndef MUT_NO_RCU
 		!readers;
+#endif
+#ifndef MUT_NO_KICK_WAIT
+		!kicked;
 #endif
 		atomic { disabled = true; queued = false };
 #ifndef MUT_NO_WAIT
@@ -305,7 +323,7 @@ proctype Suspend()
 active proctype Quiet()
 {
 end:	timeout ->
-	assert(!freers_left && driver_done && !frozen && !queued);
+	assert(!freers_left && driver_done && !frozen && !queued && !kicked);
 	assert(!unreported[0] && !unreported[1]);
 	assert(state == IDLE)
 }

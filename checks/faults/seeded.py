@@ -95,6 +95,8 @@ FAULTS = (
     ("a block of each full batch does not go back", CORE,
      "\t\t__putback_isolated_page(page, order);\n",
      "\t\tif (i != PAGE_REPORTING_CAPACITY - 1)\n\t\t\t__putback_isolated_page(page, order);\n"),
+    ("the work is queued under zone->lock", CORE,
+     "\t\tirq_work_queue(&prdev->kick);", "\t\tpage_reporting_queue(prdev);"),
     ("the capacity of the device is not minded", CORE,
      "\tpass.capacity = pass.prdev->capacity;", "\tpass.capacity = PAGE_REPORTING_CAPACITY;"),
 )

@@ -11,6 +11,7 @@
 #include <linux/build_bug.h>
 #include <linux/export.h>
 #include <linux/init.h>
+#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
@@ -51,9 +52,10 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *            short of memory). A request sets REQUESTED and queues the work.
  * REQUESTED: A block came to the free lists or is isolated no more, or the
  *            device was registered, and no pass has started since; or the last
- *            pass has failed. The work is queued, or a pass runs and queues it
- *            when it ends. Further requests change nothing. The worker sets
- *            ACTIVE when it starts a pass.
+ *            pass has failed. The work is queued, or an interrupt is about to
+ *            queue it, or a pass runs and queues it when it ends. Further
+ *            requests change nothing. The worker sets ACTIVE when it starts a
+ *            pass.
  * ACTIVE:    A pass runs and nothing was requested since it started. A request
  *            sets REQUESTED and leaves the work alone. The worker sets IDLE
  *            when the pass ends.
@@ -187,14 +189,23 @@ static void page_reporting_queue(struct page_reporting_dev_info *prdev)
 			   page_reporting_delay(prdev));
 }
 
-static void page_reporting_request(struct page_reporting_dev_info *prdev)
+static void page_reporting_kick(struct irq_work *kick)
+{
+	page_reporting_queue(container_of(kick, struct page_reporting_dev_info, kick));
+}
+
+/* Return: true if the device was idle, so that the caller has to queue the work. */
+static bool page_reporting_requested(struct page_reporting_dev_info *prdev)
 {
 	/* Most requests find one made already: spare them the bus lock. */
-	if (atomic_read(&prdev->state) == PAGE_REPORTING_REQUESTED)
-		return;
+	return atomic_read(&prdev->state) != PAGE_REPORTING_REQUESTED &&
+	       atomic_xchg(&prdev->state, PAGE_REPORTING_REQUESTED) ==
+	       PAGE_REPORTING_IDLE;
+}
 
-	if (atomic_xchg(&prdev->state, PAGE_REPORTING_REQUESTED) ==
-	    PAGE_REPORTING_IDLE)
+static void page_reporting_request(struct page_reporting_dev_info *prdev)
+{
+	if (page_reporting_requested(prdev))
 		page_reporting_queue(prdev);
 }
 
@@ -208,8 +219,13 @@ void page_reporting_notify(void)
 
 	rcu_read_lock();
 	prdev = rcu_dereference(page_reporting_dev);
-	if (prdev)
-		page_reporting_request(prdev);
+	/*
+	 * To queue the work is to arm a timer, whose locks are held elsewhere
+	 * while memory is allocated, and which with DEBUG_OBJECTS allocates some
+	 * itself. Have an interrupt do that when zone->lock is free again.
+	 */
+	if (prdev && page_reporting_requested(prdev))
+		irq_work_queue(&prdev->kick);
 	rcu_read_unlock();
 }
 
@@ -571,6 +587,7 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 	/* Nobody else can see it: not published yet, or waited for since. */
 	atomic_set(&prdev->state, PAGE_REPORTING_IDLE);
 	INIT_DELAYED_WORK(&prdev->work, page_reporting_process);
+	init_irq_work(&prdev->kick, page_reporting_kick);
 	order = page_reporting_resolve_order(prdev->order);
 	WRITE_ONCE(page_reporting_order, order);
 	if (static_key_enabled(&page_reporting_enabled))
@@ -611,9 +628,11 @@ void page_reporting_unregister(struct page_reporting_dev_info *prdev)
 	mutex_lock(&page_reporting_mutex);
 	if (page_reporting_registered() == prdev) {
 		rcu_assign_pointer(page_reporting_dev, NULL);
-		/* From here on, only the worker itself can queue the work ... */
+		/* From here on, the free path makes no request ... */
 		synchronize_rcu();
-		/* ... and that does not succeed while it is being cancelled. */
+		/* ... and only the worker itself can queue the work ... */
+		irq_work_sync(&prdev->kick);
+		/* ... which does not succeed while it is being cancelled. */
 		cancel_delayed_work_sync(&prdev->work);
 	}
 	mutex_unlock(&page_reporting_mutex);

@@ -8,6 +8,7 @@
 #define _LINUX_PAGE_REPORTING_H
 
 #include <linux/atomic.h>
+#include <linux/irq_work.h>
 #include <linux/limits.h>
 #include <linux/scatterlist.h>
 #include <linux/workqueue.h>
@@ -39,6 +40,8 @@
  *	reported. Called in process context without locks, may sleep, is never
  *	called twice at a time, must not call page_reporting_unregister().
  * @work: Private to the core. The pass over all zones.
+ * @kick: Private to the core. Queues @work when the free path has requested a
+ *	pass.
  * @state: Private to the core. See enum page_reporting_state.
  * @failures: Private to the core. Passes that have failed one after another.
  * @order: Order of the smallest blocks that are worth a report to the device,
@@ -55,6 +58,7 @@ struct page_reporting_dev_info {
 	int (*report)(struct page_reporting_dev_info *prdev,
 		      struct scatterlist *sg, unsigned int nents);
 	struct delayed_work work;
+	struct irq_work kick;
 	atomic_t state;
 	unsigned int failures;
 	unsigned int order;

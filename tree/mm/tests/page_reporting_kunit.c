@@ -165,10 +165,25 @@ static void fake_reset(struct fake_device *fake)
 	reinit_completion(&fake->started);
 }
 
+/*
+ * Is the work queued, or about to be? The free path leaves that to an interrupt,
+ * which in some kernels is the next tick.
+ */
+static bool fake_pending(struct fake_device *fake)
+{
+	local_irq_disable();
+	irq_work_run();
+	local_irq_enable();
+	irq_work_sync(&fake->prdev.kick);
+
+	return delayed_work_pending(&fake->prdev.work);
+}
+
 /* Run a pass now, and no other. */
 static void run_pass(struct fake_device *fake)
 {
-	page_reporting_request(&fake->prdev);
+	if (!fake_pending(fake))
+		page_reporting_request(&fake->prdev);
 	flush_delayed_work(&fake->prdev.work);
 }
 
@@ -177,14 +192,15 @@ static void finish_passes(struct fake_device *fake)
 {
 	int most = 8;
 
-	while (delayed_work_pending(&fake->prdev.work) && most--)
+	while (fake_pending(fake) && most--)
 		flush_delayed_work(&fake->prdev.work);
 	KUNIT_EXPECT_GE(fake->test, most, 0);
 }
 
 static void run_passes(struct fake_device *fake)
 {
-	page_reporting_request(&fake->prdev);
+	if (!fake_pending(fake))
+		page_reporting_request(&fake->prdev);
 	finish_passes(fake);
 }
 
@@ -246,6 +262,45 @@ static void expect_lists_right(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, walk.wrong_zones, 0);
 	KUNIT_EXPECT_EQ(test, walk.stray, 0);
+}
+
+/* Blocks of this order, and the same between them that is kept: see below. */
+#define SPARE_ORDER	3
+
+static struct page *spare_pages;
+
+/*
+ * The rest of the kernel may need a few pages while a test runs. Have small
+ * blocks for it, which cannot merge, so that it need not split one that the test
+ * counts, nor free what makes one.
+ */
+static int page_reporting_suite_init(struct kunit_suite *suite)
+{
+	unsigned long i;
+
+	spare_pages = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	if (!spare_pages)
+		return -ENOMEM;
+	for (i = 0; i < MAX_ORDER_NR_PAGES; i += pageblock_nr_pages)
+		set_pageblock_migratetype(spare_pages + i, MIGRATE_UNMOVABLE);
+	split_page(spare_pages, MAX_PAGE_ORDER);
+	for (i = 0; i < MAX_ORDER_NR_PAGES; i++) {
+		if (i & (1 << SPARE_ORDER))
+			__free_page(spare_pages + i);
+	}
+	drain_all_pages(NULL);
+
+	return 0;
+}
+
+static void page_reporting_suite_exit(struct kunit_suite *suite)
+{
+	unsigned long i;
+
+	for (i = 0; spare_pages && i < MAX_ORDER_NR_PAGES; i++) {
+		if (!(i & (1 << SPARE_ORDER)))
+			__free_page(spare_pages + i);
+	}
 }
 
 /* Each test begins with a device that is registered, and nothing reported. */
@@ -397,7 +452,7 @@ static void param_order_requests_pass(struct kunit *test)
 	cancel_delayed_work_sync(&fake->prdev.work);
 	atomic_set(&fake->prdev.state, PAGE_REPORTING_IDLE);
 	KUNIT_EXPECT_EQ(test, page_reporting_order_set("2", NULL), 0);
-	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
 	page_reporting_order_param = kept;
 }
 
@@ -454,7 +509,7 @@ static void pass_leaves_half(struct kunit *test)
 	walk = walk_free_lists(false);
 	KUNIT_EXPECT_EQ(test, walk.reported, walk.large);
 	KUNIT_EXPECT_EQ(test, walk.reported, fake->blocks);
-	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&fake->prdev.work));
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
 }
 
 static void pass_reports_what_came_back(struct kunit *test)
@@ -502,12 +557,12 @@ static void all_is_new_after_hibernation(struct kunit *test)
 	run_passes(fake);
 	fake_reset(fake);
 	page_reporting_pm_event(NULL, PM_POST_SUSPEND, NULL);
-	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&fake->prdev.work));
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
 	KUNIT_EXPECT_GT(test, walk_free_lists(false).reported, 0);
 
 	page_reporting_pm_event(NULL, PM_POST_HIBERNATION, NULL);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
-	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
 	finish_passes(fake);
 	KUNIT_EXPECT_GT(test, fake->blocks, 0);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
@@ -884,7 +939,7 @@ static void error_ends_pass_unflagged(struct kunit *test)
 	/* Another pass comes by itself, and has the rest to report. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
 			PAGE_REPORTING_REQUESTED);
-	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
 	fake_reset(fake);
 	finish_passes(fake);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
@@ -937,14 +992,14 @@ static void request_during_pass_not_lost(struct kunit *test)
 	KUNIT_EXPECT_GT(test, fake->calls, 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
 			PAGE_REPORTING_REQUESTED);
-	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
 
 	/* The passes end when nothing is requested any more. */
 	fake_reset(fake);
 	finish_passes(fake);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
 			PAGE_REPORTING_IDLE);
-	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&fake->prdev.work));
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
 }
 
 /* Isolate the second pageblock of the last block that was reported. */
@@ -994,6 +1049,7 @@ static void free_requests_pass(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
 	struct page *page;
+	bool queued;
 
 	page = alloc_pages(GFP_KERNEL, TEST_ORDER);
 	KUNIT_ASSERT_NOT_NULL(test, page);
@@ -1001,10 +1057,15 @@ static void free_requests_pass(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
 			PAGE_REPORTING_IDLE);
 
+	/* Not while zone->lock is held, for which interrupts are disabled. */
+	local_irq_disable();
 	__free_pages(page, TEST_ORDER);
+	queued = delayed_work_pending(&fake->prdev.work);
+	local_irq_enable();
+	KUNIT_EXPECT_FALSE(test, queued);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
 			PAGE_REPORTING_REQUESTED);
-	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
 }
 
 /* A block that is free as large as it was, since its buddy is not. */
@@ -1104,7 +1165,7 @@ static void unregister_waits_for_pass(struct kunit *test)
 	/* The first batch, and one that may have begun just then. */
 	KUNIT_EXPECT_LE(test, calls, 2);
 	KUNIT_EXPECT_FALSE(test, fake->reporting);
-	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&fake->prdev.work));
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
 	expect_lists_right(test);
 
 	/* Neither a free nor time brings a report. */
@@ -1501,9 +1562,10 @@ static void random_settle(struct random_run *run)
 
 	do {
 		fake_reset(fake);
-		page_reporting_request(&fake->prdev);
+		if (!fake_pending(fake))
+			page_reporting_request(&fake->prdev);
 		/* A pass leaves half of a list: as many as halve any list */
-		for (i = 0; i < BITS_PER_LONG && delayed_work_pending(&fake->prdev.work); i++)
+		for (i = 0; i < BITS_PER_LONG && fake_pending(fake); i++)
 			flush_delayed_work(&fake->prdev.work);
 		unreported = count_all_unreported(run);
 	} while ((unreported || i == BITS_PER_LONG) && --tries);
@@ -1647,6 +1709,8 @@ static struct kunit_case page_reporting_test_cases[] = {
 
 static struct kunit_suite page_reporting_test_suite = {
 	.name = "page_reporting",
+	.suite_init = page_reporting_suite_init,
+	.suite_exit = page_reporting_suite_exit,
 	.init = page_reporting_test_init,
 	.exit = page_reporting_test_exit,
 	.test_cases = page_reporting_test_cases,
