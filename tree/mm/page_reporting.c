@@ -52,7 +52,7 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *            short of memory). A request sets REQUESTED and queues the work.
  * REQUESTED: A block came to the free lists or is isolated no more, or the
  *            device was registered, and no pass has started since; or the last
- *            pass has failed. The work is queued, or an interrupt is about to
+ *            pass has failed. The work is queued, or the next tick is about to
  *            queue it, or a pass runs and queues it when it ends. Further
  *            requests change nothing. The worker sets ACTIVE when it starts a
  *            pass.
@@ -222,7 +222,7 @@ void page_reporting_notify(void)
 	/*
 	 * To queue the work is to arm a timer, whose locks are held elsewhere
 	 * while memory is allocated, and which with DEBUG_OBJECTS allocates some
-	 * itself. Have an interrupt do that when zone->lock is free again.
+	 * itself. Leave that to the next tick.
 	 */
 	if (prdev && page_reporting_requested(prdev))
 		irq_work_queue(&prdev->kick);
@@ -587,7 +587,12 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 	/* Nobody else can see it: not published yet, or waited for since. */
 	atomic_set(&prdev->state, PAGE_REPORTING_IDLE);
 	INIT_DELAYED_WORK(&prdev->work, page_reporting_process);
-	init_irq_work(&prdev->kick, page_reporting_kick);
+	/*
+	 * Lazy: with the next tick. An interrupt of its own is lost if it is
+	 * pending when the image of a hibernation is made: interrupts are
+	 * disabled then, and the per-cpu lists are drained.
+	 */
+	prdev->kick = IRQ_WORK_INIT_LAZY(page_reporting_kick);
 	order = page_reporting_resolve_order(prdev->order);
 	WRITE_ONCE(page_reporting_order, order);
 	if (static_key_enabled(&page_reporting_enabled))

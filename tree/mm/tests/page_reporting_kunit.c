@@ -166,8 +166,8 @@ static void fake_reset(struct fake_device *fake)
 }
 
 /*
- * Is the work queued, or about to be? The free path leaves that to an interrupt,
- * which in some kernels is the next tick.
+ * Is the work queued, or about to be? The free path leaves that to the next tick,
+ * which does not come sooner for being waited for.
  */
 static bool fake_pending(struct fake_device *fake)
 {
