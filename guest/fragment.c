@@ -5,14 +5,13 @@
  * random, then the next third, and so on; after each third it waits until all
  * passes are done and says how much CPU time the kernel's workers took for them.
  */
-#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "workers.h"
 
 #define PAGE	4096
 #define THIRDS	3
@@ -24,33 +23,6 @@ static int allow_holes(void)
 	FILE *most = fopen("/proc/sys/vm/max_map_count", "w");
 
 	return most && fputs("10000000", most) > 0 && !fclose(most);
-}
-
-/* CPU time of all kernel workers so far, in ns. */
-static uint64_t workers(void)
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	uint64_t sum = 0;
-
-	while (proc && (entry = readdir(proc))) {
-		char path[300], name[32] = "";
-		struct timespec time;
-		clockid_t clock;
-		FILE *comm;
-
-		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		if (atoi(entry->d_name) <= 0 || !(comm = fopen(path, "r")))
-			continue;
-		if (fgets(name, sizeof(name), comm) && !strncmp(name, "kworker", 7) &&
-		    !clock_getcpuclockid(atoi(entry->d_name), &clock) &&
-		    !clock_gettime(clock, &time))
-			sum += time.tv_sec * 1000000000ull + time.tv_nsec;
-		fclose(comm);
-	}
-	if (proc)
-		closedir(proc);
-	return sum;
 }
 
 int main(int argc, char **argv)
