@@ -3,10 +3,10 @@
 # What each does stands in the program of bin/ that it calls.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-all tree export kernel
+.PHONY: help demo check check-all bench tree export kernel
 
 # Passed on to the programs if they are given here or in the environment.
-export KERNEL_SOURCE MEM TAKE ACCEL ONLY AGAIN FLAVOUR JOBS
+export KERNEL_SOURCE MEM TAKE ACCEL ONLY AGAIN QUICK FLAVOUR JOBS
 FLAVOUR ?= ours
 
 help: ## list the doors
@@ -15,7 +15,8 @@ help: ## list the doors
 	@echo '  KERNEL_SOURCE=   a Linux 6.12 tarball or folder, instead of the Debian package'
 	@echo '  MEM= TAKE=       demo: MiB of the guest, and MiB that its program takes and frees'
 	@echo '  FLAVOUR=         kernel, demo: ours, upstream (as the source came) or without'
-	@echo '  ONLY=            check: run only the checks of these names'
+	@echo '  ONLY=            check: run only the checks of these names; bench: only these rows'
+	@echo '  QUICK=1          bench: smaller guests, once each'
 	@echo '  AGAIN=1          check-all: also what has passed with the same inputs'
 	@echo '  ACCEL=kvm        where KVM really works; by default QEMU emulates (TCG)'
 	@echo '  JOBS=            compile jobs (default: one for each processor)'
@@ -32,6 +33,11 @@ check: ## run every check that guards a commit
 
 check-all: ## those, and the long ones
 	@ALL=1 bin/check
+
+bench: ## measure upstream's page reporting, none and ours side by side
+	@bin/need tree kernel guest bench
+	@bin/tree
+	@bench/run $(if $(QUICK),--quick) $(ONLY)
 
 tree: ## lay out build/linux: the source, the existing implementation out, the series
 	@bin/tree

@@ -159,6 +159,13 @@ list_htmldocs() {
 	LIST
 }
 
+list_bench() {
+	cat <<-LIST
+		cmd mmdebstrap mmdebstrap
+		cmd mke2fs e2fsprogs
+	LIST
+}
+
 # Room in MiB on the disk that holds $1, which may not exist yet.
 room() {
 	local dir=$1
