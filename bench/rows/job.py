@@ -154,7 +154,10 @@ def plot(folder, rows):
             cost.annotate(f"{row['order']:.0f}", (row["worker_minstr"], row["held_gib_min"]),
                           textcoords="offset points", xytext=(4, 4), color=COLOURS[flavour], fontsize=8)
     cost.set(xlabel="million instructions of the workers", ylabel="GiB minutes on the host",
-             xscale="log", title="Footprint against cost, order 0 to 10")
+             title="Footprint against cost, order 0 to 10")
+    # Room for the legend below the curves
+    low, high = cost.get_ylim()
+    cost.set_ylim(low - (high - low) / 4, high)
     save(figure, os.path.join(folder, "job.png"))
 
 

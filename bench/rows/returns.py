@@ -129,8 +129,8 @@ def report(folder):
         size = f"{mib / 1024:.0f} GiB"
         for what, digits, raw, column in (
                 *((f"{part} % back, s", 1, rows, f"t{part}_s") for part in PARTS),
-                ("left at last, MiB of QEMU", 0, rows, "floor_mib"),
-                ("left at last, MiB of the cgroup", 0, rows, "cgroup_mib"),
+                ("left 1 s after 99 %, MiB of QEMU", 0, rows, "floor_mib"),
+                ("left 1 s after 99 %, MiB of the cgroup", 0, rows, "cgroup_mib"),
                 ("workers, million instructions", 2, counts, "worker_minstr"),
                 ("kicks", 0, counts, "kicks")):
             lines.append(line(f"{size}: {what}", digits,
