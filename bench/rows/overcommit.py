@@ -11,7 +11,7 @@ LIMIT, MEM = 2048, 1024
 # In its turn a guest takes this, writes to each page, verifies them and frees them.
 TAKE = 512
 # A guest has its next turn when all others had theirs.
-PAUSES, QUICK_PAUSES = (1.0, 3.0), (3.0,)
+PAUSES, QUICK_PAUSES = (1.0, 3.0), (1.0,)
 MOST, QUICK_MOST = 10, 6
 # With long pauses it takes long.
 REPEATS, QUICK_REPEATS = {1.0: 2, 3.0: 1}, 1
