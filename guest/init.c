@@ -5,12 +5,16 @@
  * ended, and waits for the host to end the machine: what the guest leaves free
  * is looked at from there.
  *
- * The kernel puts run= into the environment. It would pass arguments after "--"
- * too, but drops them when it does not like another parameter.
+ * beside=PROGRAM,ARGUMENT,... is started before that and runs beside it; what it
+ * says goes to the second serial port.
+ *
+ * The kernel puts run= and beside= into the environment. It would pass arguments
+ * after "--" too, but drops them when it does not like another parameter.
  *
  * Lines for the host start with "guest: ".
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,10 +33,40 @@ static void mount_or_say(const char *type, const char *where)
 
 #define MOST_ARGUMENTS	16
 
+/* The words of PROGRAM,ARGUMENT,...: how many. @words is what they are parts of. */
+static int split(char *words, char **argv)
+{
+	int argc = 0;
+
+	for (words = strtok(words, ","); words && argc < MOST_ARGUMENTS; words = strtok(NULL, ","))
+		argv[argc++] = words;
+	return argc;
+}
+
+static void start_beside(char *words)
+{
+	char *argv[MOST_ARGUMENTS + 1] = { NULL };
+	int port;
+
+	if (!words || !split(words, argv) || fork())
+		return;
+	mkdir("/dev", 0755);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	port = open("/dev/ttyS1", O_WRONLY | O_NOCTTY);
+	if (port < 0) {
+		printf("guest: no second port: %s\n", strerror(errno));
+		_exit(127);
+	}
+	dup2(port, 1);
+	execv(argv[0], argv);
+	printf("guest: cannot run %s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
 int main(void)
 {
 	char *run = getenv("run"), *argv[MOST_ARGUMENTS + 1] = { NULL };
-	int status, argc = 0;
+	int status;
 	pid_t pid;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -41,9 +75,8 @@ int main(void)
 	mount_or_say("tmpfs", "/tmp");
 
 	printf("guest: ready\n");
-	for (run = strtok(run ? run : strdup(""), ","); run && argc < MOST_ARGUMENTS; run = strtok(NULL, ","))
-		argv[argc++] = run;
-	if (!argc) {
+	start_beside(getenv("beside"));
+	if (!run || !split(run, argv)) {
 		printf("guest: nothing to run\n");
 		goto wait;
 	}

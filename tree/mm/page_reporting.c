@@ -10,10 +10,13 @@
 #include <linux/bug.h>
 #include <linux/build_bug.h>
 #include <linux/export.h>
+#include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
+#include <linux/kobject.h>
 #include <linux/kstrtox.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/moduleparam.h>
@@ -26,10 +29,16 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
+#include <linux/sysfs.h>
 #include <linux/time64.h>
+#include <linux/vmstat.h>
+#include <linux/wait.h>
 
 #include "internal.h"
 #include "page_reporting.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/page_reporting.h>
 
 /*
  * How long after a request the pass starts, in ms. Blocks that are freed
@@ -44,7 +53,8 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
 #define PAGE_REPORTING_DELAY_MAX	(3600 * MSEC_PER_SEC)
 
 /*
- * States of a registered device, in &page_reporting_dev_info.state
+ * States of a registered device, in &page_reporting_dev_info.state. They mean
+ * nothing while reporting is stopped.
  *
  * IDLE:      The work is neither queued nor running a pass. Every block on the
  *            free lists that is large enough is reported, or is the rest of one
@@ -61,15 +71,18 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *            when the pass ends.
  *
  * Only a request leaves IDLE and only the worker leaves REQUESTED, so the work
- * is queued by exactly one of them, once for each pass.
+ * is queued by exactly one of them, once for each pass. Who wants a report now
+ * has it run without the delay, and may queue it once more when a pass starts
+ * just then: in any state, the next pass is then one that nothing was requested
+ * for, and finds nothing.
  *
  * What holds at all times, and what would show that it does not:
  *
  * 1. A block that has come to a list which the running pass may be past, or
  *    while no pass runs, has made the state REQUESTED, and it stays that until a
  *    pass starts: no request is lost. The reason is at each store to the state.
- * 2. In IDLE the work is not queued, and only a request queues it: a guest that
- *    frees nothing does nothing.
+ * 2. In IDLE the work is not queued, but for that one pass, and only a request
+ *    queues it: a guest that frees nothing does nothing.
  * 3. There is one pass at a time. A workqueue does not run an item twice at a
  *    time, and the item is made new only after it was cancelled.
  * 4. Blocks in the batch are of one zone, on no list, and go back before the
@@ -77,14 +90,20 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *    page_reporting_zone().
  * 5. A flag is on the first page of a block that is on a free list as it was
  *    reported, and nowhere else. Set and cleared under the zone->lock of the
- *    list. Asserted by the allocator, which takes a page with a flag of that
- *    kind for a bad one.
- * 6. After page_reporting_unregister() has returned, report() is not called.
+ *    list, and counted with it. Asserted by the allocator, which takes a page
+ *    with a flag of that kind for a bad one.
+ * 6. After page_reporting_stop() has returned, and so after
+ *    page_reporting_unregister(), report() is not called, and the work is not
+ *    queued until page_reporting_start().
+ * 7. Who has asked for a report now is served by a pass that starts after that,
+ *    and takes all that is free: see page_reporting_tickets.
  *
  * Tests in mm/tests/page_reporting_kunit.c: free_requests_pass (1),
  * request_during_pass_not_lost (1, 2), split_and_merge_forget and
- * merge_at_putback_unflagged (5), unregister_waits_for_pass (6). The fake device
- * looks for 3 in each of them, and a walk over all lists for 4 and 5 after each.
+ * merge_at_putback_unflagged (5), unregister_waits_for_pass and
+ * stop_waits_for_batch (6), now_is_served_by_next_pass (7). The fake device looks
+ * for 3 in each of them, and a walk over all lists for 4 and 5 and what is counted
+ * of them after each.
  */
 enum page_reporting_state {
 	PAGE_REPORTING_IDLE,
@@ -106,16 +125,30 @@ enum page_reporting_state {
  * @sgl: table of @capacity entries
  * @capacity: the most blocks in a batch
  * @nents: number of blocks in @sgl: isolated and not put back yet
+ * @pages: number of pages in them
  * @todo: number of blocks that the pass may still take off the current list
- * @more: a list has unreported blocks that are left to the next pass
+ * @full: nothing is left to the next pass but what comes to the lists meanwhile
+ * @more: unreported blocks are left to the next pass
+ * @short_zones: a zone was put off, or left early, for want of memory
+ * @zone_pages: number of pages of the current zone that were reported
+ * @zone_batches: number of its batches that were handed to the device
+ * @rest: unreported blocks of it are left to the next pass
+ * @deferred: a block was not taken as the zone would have been short of memory
  */
 struct page_reporting_pass {
 	struct page_reporting_dev_info *prdev;
 	struct scatterlist *sgl;
 	unsigned int capacity;
 	unsigned int nents;
+	unsigned long pages;
 	unsigned long todo;
+	bool full;
 	bool more;
+	bool short_zones;
+	unsigned long zone_pages;
+	unsigned int zone_batches;
+	bool rest;
+	bool deferred;
 };
 
 /*
@@ -139,16 +172,50 @@ EXPORT_SYMBOL_GPL(page_reporting_order);
 /* The order that the parameter asks for, whatever drivers say */
 static unsigned int page_reporting_order_param = PAGE_REPORTING_ORDER_UNSET;
 
-/* Serializes register, unregister and changes of the order */
+/* Serializes register, unregister, stop and resume, and changes of the order */
 static DEFINE_MUTEX(page_reporting_mutex);
 
-/* Written under page_reporting_mutex, read under RCU by the free path */
+/* Both under page_reporting_mutex: the registered device, and is it to be told? */
+static struct page_reporting_dev_info *page_reporting_registered;
+static bool page_reporting_wanted = true;
+
+/*
+ * The device that is told: the registered one, or NULL while reporting is stopped.
+ * Written under page_reporting_mutex, read under RCU by the free path.
+ */
 static struct page_reporting_dev_info __rcu *page_reporting_dev;
 
-static struct page_reporting_dev_info *page_reporting_registered(void)
+static struct page_reporting_dev_info *page_reporting_active(void)
 {
 	return rcu_dereference_protected(page_reporting_dev,
 					 lockdep_is_held(&page_reporting_mutex));
+}
+
+/* Drivers that do not know of the name leave it NULL. */
+static const char *page_reporting_name(struct page_reporting_dev_info *prdev)
+{
+	return prdev->name ?: "unnamed";
+}
+
+/*
+ * Who wants all that is free to be reported now draws a ticket and waits until a
+ * pass has served it. A pass serves the tickets that were drawn when it starts, and
+ * is a full one if there are any; if it fails they are served all the same, and
+ * page_reporting_result says how it ended. Tickets are compared like jiffies.
+ */
+static atomic_t page_reporting_tickets = ATOMIC_INIT(0);
+static int page_reporting_served;
+static int page_reporting_result;
+static DECLARE_WAIT_QUEUE_HEAD(page_reporting_wait);
+
+static void page_reporting_serve(int tickets, int result)
+{
+	if (tickets == page_reporting_served)
+		return;
+
+	WRITE_ONCE(page_reporting_result, result);
+	smp_store_release(&page_reporting_served, tickets);
+	wake_up_all(&page_reporting_wait);
 }
 
 /*
@@ -195,17 +262,26 @@ static void page_reporting_kick(struct irq_work *kick)
 }
 
 /* Return: true if the device was idle, so that the caller has to queue the work. */
-static bool page_reporting_requested(struct page_reporting_dev_info *prdev)
+static bool page_reporting_requested(struct page_reporting_dev_info *prdev,
+				     const char *reason)
 {
+	int was;
+
 	/* Most requests find one made already: spare them the bus lock. */
-	return atomic_read(&prdev->state) != PAGE_REPORTING_REQUESTED &&
-	       atomic_xchg(&prdev->state, PAGE_REPORTING_REQUESTED) ==
-	       PAGE_REPORTING_IDLE;
+	if (atomic_read(&prdev->state) == PAGE_REPORTING_REQUESTED)
+		return false;
+
+	was = atomic_xchg(&prdev->state, PAGE_REPORTING_REQUESTED);
+	if (was != PAGE_REPORTING_REQUESTED)
+		trace_page_reporting_request(reason);
+
+	return was == PAGE_REPORTING_IDLE;
 }
 
-static void page_reporting_request(struct page_reporting_dev_info *prdev)
+static void page_reporting_request(struct page_reporting_dev_info *prdev,
+				   const char *reason)
 {
-	if (page_reporting_requested(prdev))
+	if (page_reporting_requested(prdev, reason))
 		page_reporting_queue(prdev);
 }
 
@@ -224,9 +300,46 @@ void page_reporting_notify(void)
 	 * while memory is allocated, and which with DEBUG_OBJECTS allocates some
 	 * itself. Leave that to the next tick.
 	 */
-	if (prdev && page_reporting_requested(prdev))
+	if (prdev && page_reporting_requested(prdev, "free"))
 		irq_work_queue(&prdev->kick);
 	rcu_read_unlock();
+}
+
+/*
+ * What is counted is kept per CPU by the zone's other counters: the allocator's
+ * paths get no lock and no shared cacheline for it. The number of blocks of each
+ * order changes with their nr_free, next to it.
+ */
+static void page_reporting_count(struct zone *zone, enum zone_stat_item item,
+				 long delta)
+{
+	lockdep_assert_held(&zone->lock);
+
+	__mod_zone_page_state(zone, item, delta);
+}
+
+static void page_reporting_flag(struct page *page, struct zone *zone,
+				unsigned int order)
+{
+	SetPageReported(page);
+	zone->free_area[order].nr_reported++;
+	page_reporting_count(zone, NR_FREE_REPORTED, 1L << order);
+}
+
+void __page_reporting_forget(struct page *page, struct zone *zone,
+			     unsigned int order)
+{
+	ClearPageReported(page);
+	zone->free_area[order].nr_reported--;
+	page_reporting_count(zone, NR_FREE_REPORTED, -(1L << order));
+}
+
+/* All of the block counts: what is left of it has to be reported again. */
+void __page_reporting_reuse(struct page *page, struct zone *zone,
+			    unsigned int order)
+{
+	__page_reporting_forget(page, zone, order);
+	page_reporting_count(zone, PAGE_REPORTING_REUSED, 1L << order);
 }
 
 /*
@@ -248,7 +361,7 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 		if (!pass->todo || pass->nents == pass->capacity) {
 			/* The next batch begins here, not with what is reported. */
 			list_rotate_to_front(&page->buddy_list, list);
-			pass->more |= !pass->todo;
+			pass->rest |= !pass->todo;
 			return pass->todo;
 		}
 		/*
@@ -258,18 +371,21 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 		 * when the zone is done. The device has not failed before, or
 		 * the pass would have ended with the batch put back.
 		 */
-		if (!__isolate_free_page_keep_mt(page, order))
+		if (!__isolate_free_page_keep_mt(page, order)) {
+			pass->deferred = true;
 			return false;
+		}
 
 		sg_set_page(&pass->sgl[pass->nents], page, PAGE_SIZE << order, 0);
 		pass->nents++;
+		pass->pages += 1UL << order;
 		pass->todo--;
 	}
 
 	return false;
 }
 
-/* Put the batch back on the free lists, flagged if it was reported. */
+/* Put the batch back on the free lists, flagged and counted if it was reported. */
 static void page_reporting_putback(struct page_reporting_pass *pass,
 				   struct zone *zone, bool reported)
 {
@@ -287,20 +403,40 @@ static void page_reporting_putback(struct page_reporting_pass *pass,
 		 * the two have merged, the larger block is not either.
 		 */
 		if (reported && PageBuddy(page) && buddy_order(page) == order)
-			SetPageReported(page);
+			page_reporting_flag(page, zone, order);
 	}
+	page_reporting_count(zone, PAGE_REPORTING_BATCHES, 1);
+	if (reported)
+		page_reporting_count(zone, PAGE_REPORTING_PAGES, pass->pages);
+	else
+		page_reporting_count(zone, PAGE_REPORTING_ERRORS, 1);
 	pass->nents = 0;
+	pass->pages = 0;
+}
+
+/* The time for an event that is to say how long something took, else 0. */
+static u64 page_reporting_clock(bool enabled)
+{
+	return enabled ? ktime_get_ns() : 0;
 }
 
 /* Hand the batch to the device and take it back. */
 static int page_reporting_flush(struct page_reporting_pass *pass,
 				struct zone *zone)
 {
+	u64 start = page_reporting_clock(trace_page_reporting_batch_enabled());
 	int err;
 
 	sg_mark_end(&pass->sgl[pass->nents - 1]);
 	err = pass->prdev->report(pass->prdev, pass->sgl, pass->nents);
 	sg_unmark_end(&pass->sgl[pass->nents - 1]);
+
+	if (start)
+		trace_page_reporting_batch(zone, pass->nents, pass->pages, err,
+					   ktime_get_ns() - start);
+	pass->zone_batches++;
+	if (!err)
+		pass->zone_pages += pass->pages;
 
 	spin_lock_irq(&zone->lock);
 	page_reporting_putback(pass, zone, !err);
@@ -326,9 +462,10 @@ static int page_reporting_list(struct page_reporting_pass *pass,
 	 * Blocks that come to the list from now on do not count, which bounds
 	 * the pass, however fast they come. A batch is not worth another pass.
 	 */
-	pass->todo = max_t(unsigned long, pass->capacity,
-			   DIV_ROUND_UP(zone->free_area[order].nr_free,
-					PAGE_REPORTING_SHARE));
+	pass->todo = zone->free_area[order].nr_free;
+	if (!pass->full)
+		pass->todo = max_t(unsigned long, pass->capacity,
+				   DIV_ROUND_UP(pass->todo, PAGE_REPORTING_SHARE));
 	while (!err && page_reporting_fill(pass, zone, order, mt)) {
 		spin_unlock_irq(&zone->lock);
 		err = page_reporting_flush(pass, zone);
@@ -348,17 +485,19 @@ static bool page_reporting_zone_short(struct page_reporting_pass *pass,
 {
 	unsigned long mark = low_wmark_pages(zone) + (pass->capacity << order);
 
-	return !zone_watermark_ok(zone, 0, mark, 0, ALLOC_CMA);
+	if (zone_watermark_ok(zone, 0, mark, 0, ALLOC_CMA))
+		return false;
+
+	/* One that is smaller than that will never do: nothing was put off. */
+	pass->deferred = zone_managed_pages(zone) > mark;
+
+	return true;
 }
 
-static int page_reporting_zone(struct page_reporting_pass *pass,
-			       struct zone *zone)
+static int page_reporting_lists(struct page_reporting_pass *pass,
+				struct zone *zone, unsigned int order)
 {
-	unsigned int order = READ_ONCE(page_reporting_order);
 	int mt, err = 0;
-
-	if (page_reporting_zone_short(pass, zone, order))
-		return 0;
 
 	/* From small to large: blocks that merge are met again as larger ones. */
 	for (; order < NR_PAGE_ORDERS; order++) {
@@ -373,6 +512,69 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 	if (pass->nents)
 		err = page_reporting_flush(pass, zone);
 	WARN_ON_ONCE(pass->nents);
+
+	return err;
+}
+
+/* Pages in blocks of this order and above that are to be reported */
+static unsigned long page_reporting_unreported(struct zone *zone,
+					       unsigned int order)
+{
+	unsigned long pages = 0;
+	struct free_area *area;
+
+	spin_lock_irq(&zone->lock);
+	for (; order < NR_PAGE_ORDERS; order++) {
+		area = &zone->free_area[order];
+		pages += (area->nr_free - area->nr_reported) << order;
+	}
+	spin_unlock_irq(&zone->lock);
+
+	return pages;
+}
+
+static const char *page_reporting_end(struct page_reporting_pass *pass, int err)
+{
+	if (err == -ENODEV)
+		return "stopped";
+	if (err)
+		return "error";
+	if (pass->deferred)
+		return "memory";
+
+	return pass->rest ? "rest" : "done";
+}
+
+static int page_reporting_zone(struct page_reporting_pass *pass,
+			       struct zone *zone)
+{
+	u64 start = page_reporting_clock(trace_page_reporting_pass_end_enabled());
+	unsigned int order = READ_ONCE(page_reporting_order);
+	int err = 0;
+
+	pass->zone_pages = 0;
+	pass->zone_batches = 0;
+	pass->rest = false;
+	pass->deferred = false;
+
+	if (page_reporting_zone_short(pass, zone, order))
+		goto out;
+
+	if (trace_page_reporting_pass_begin_enabled())
+		trace_page_reporting_pass_begin(zone, order,
+						page_reporting_unreported(zone, order));
+	mod_zone_page_state(zone, PAGE_REPORTING_PASSES, 1);
+	err = page_reporting_lists(pass, zone, order);
+	pass->more |= pass->rest;
+	if (start)
+		trace_page_reporting_pass_end(zone, pass->zone_pages,
+					      pass->zone_batches,
+					      page_reporting_end(pass, err),
+					      ktime_get_ns() - start);
+out:
+	pass->short_zones |= pass->deferred;
+	if (pass->deferred)
+		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
 
 	return err;
 }
@@ -392,6 +594,15 @@ static int page_reporting_all_zones(struct page_reporting_pass *pass)
 	return 0;
 }
 
+/* Without memory for the table, nothing can be reported. */
+static void page_reporting_defer_all(void)
+{
+	struct zone *zone;
+
+	for_each_populated_zone(zone)
+		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
+}
+
 static void page_reporting_process(struct work_struct *work)
 {
 	struct page_reporting_pass pass = {
@@ -399,7 +610,7 @@ static void page_reporting_process(struct work_struct *work)
 				      struct page_reporting_dev_info, work),
 	};
 	atomic_t *state = &pass.prdev->state;
-	int err = -ENOMEM;
+	int err = -ENOMEM, tickets;
 
 	pass.capacity = pass.prdev->capacity;
 
@@ -413,19 +624,28 @@ static void page_reporting_process(struct work_struct *work)
 	 * alone.
 	 */
 	atomic_set(state, PAGE_REPORTING_ACTIVE);
-	/* A change of the order is not made under zone->lock: see its setter. */
+	/*
+	 * A change of the order is not made under zone->lock: see its setter. Nor
+	 * is a ticket drawn under it: either it is seen here, or who has drawn it
+	 * sees that the pass has started, and requests another one.
+	 */
 	smp_mb();
+	tickets = atomic_read(&page_reporting_tickets);
+	pass.full = tickets != page_reporting_served;
 
 	pass.sgl = kmalloc_array(pass.capacity, sizeof(*pass.sgl), GFP_KERNEL);
 	if (pass.sgl) {
 		sg_init_table(pass.sgl, pass.capacity);
 		err = page_reporting_all_zones(&pass);
 		kfree(pass.sgl);
+	} else {
+		page_reporting_defer_all();
 	}
 	/* What this pass has not reported is left to another one. */
 	pass.prdev->failures = err ? pass.prdev->failures + 1 : 0;
 	if (err || pass.more)
-		page_reporting_request(pass.prdev);
+		page_reporting_request(pass.prdev, err ? "error" : "rest");
+	page_reporting_serve(tickets, err ?: pass.short_zones ? -EAGAIN : 0);
 
 	/*
 	 * Idle only if nothing was requested since the store above. Otherwise
@@ -458,7 +678,8 @@ static void page_reporting_forget_list(struct zone *zone, unsigned int order,
 	spin_lock_irq(&zone->lock);
 	todo = zone->free_area[order].nr_free;
 	while (todo-- && !list_empty(list)) {
-		ClearPageReported(list_first_entry(list, struct page, buddy_list));
+		page_reporting_forget(list_first_entry(list, struct page, buddy_list),
+				      zone, order);
 		list_rotate_left(list);
 		if (todo % PAGE_REPORTING_FORGET)
 			continue;
@@ -503,9 +724,9 @@ static int page_reporting_order_set(const char *val,
 	 */
 	smp_mb();
 	/* Blocks that were too small may be large enough now. */
-	prdev = page_reporting_registered();
+	prdev = page_reporting_active();
 	if (prdev)
-		page_reporting_request(prdev);
+		page_reporting_request(prdev, "order");
 	mutex_unlock(&page_reporting_mutex);
 
 	return 0;
@@ -558,11 +779,48 @@ static unsigned int page_reporting_resolve_order(unsigned int order)
 	return pageblock_order;
 }
 
+/* Tell the registered device, from now on, of what is free. */
+static void page_reporting_start(const char *reason)
+{
+	struct page_reporting_dev_info *prdev = page_reporting_registered;
+
+	lockdep_assert_held(&page_reporting_mutex);
+
+	prdev->failures = 0;
+	/* Nobody else can see it: not published yet, or waited for since. */
+	atomic_set(&prdev->state, PAGE_REPORTING_IDLE);
+	/*
+	 * In this order: a block that is freed before the device is seen by the
+	 * free path is on its list before the first pass looks.
+	 */
+	rcu_assign_pointer(page_reporting_dev, prdev);
+	page_reporting_request(prdev, reason);
+}
+
+/* Tell it no more. Waits for the batch that is with it. Flags stay as they are. */
+static void page_reporting_stop(void)
+{
+	struct page_reporting_dev_info *prdev = page_reporting_active();
+
+	if (!prdev)
+		return;
+
+	rcu_assign_pointer(page_reporting_dev, NULL);
+	wake_up_all(&page_reporting_wait);
+	/* From here on, the free path makes no request ... */
+	synchronize_rcu();
+	/* ... and only the worker itself can queue the work ... */
+	irq_work_sync(&prdev->kick);
+	/* ... which does not succeed while it is being cancelled. */
+	cancel_delayed_work_sync(&prdev->work);
+}
+
 /**
  * page_reporting_register() - start to report free pages to a device
- * @prdev: the device, with @report, @order and @capacity filled in
+ * @prdev: the device, with @report, @name, @order and @capacity filled in
  *
- * What is free already is reported in a first pass, after the usual delay.
+ * What is free already is reported in a first pass, after the usual delay; or
+ * when reporting is enabled, if it is not.
  * @prdev must stay in place until it is unregistered.
  *
  * Context: Process context. May sleep.
@@ -578,14 +836,11 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 		     BITS_PER_BYTE * sizeof_field(struct scatterlist, length));
 
 	mutex_lock(&page_reporting_mutex);
-	if (page_reporting_registered())
+	if (page_reporting_registered)
 		goto unlock;
 
 	if (!prdev->capacity || prdev->capacity > PAGE_REPORTING_CAPACITY)
 		prdev->capacity = PAGE_REPORTING_CAPACITY;
-	prdev->failures = 0;
-	/* Nobody else can see it: not published yet, or waited for since. */
-	atomic_set(&prdev->state, PAGE_REPORTING_IDLE);
 	INIT_DELAYED_WORK(&prdev->work, page_reporting_process);
 	/*
 	 * Lazy: with the next tick. An interrupt of its own is lost if it is
@@ -600,14 +855,14 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 	else
 		static_branch_enable(&page_reporting_enabled);
 
-	/*
-	 * In this order: a block that is freed before the device is seen by the
-	 * free path is on its list before the first pass looks.
-	 */
-	rcu_assign_pointer(page_reporting_dev, prdev);
-	page_reporting_request(prdev);
+	trace_page_reporting_register(page_reporting_name(prdev), order,
+				      prdev->capacity);
+	page_reporting_registered = prdev;
+	if (page_reporting_wanted)
+		page_reporting_start("register");
 
-	pr_info("reporting free blocks of order %u and above\n", order);
+	pr_info("reporting free blocks of order %u and above to %s\n", order,
+		page_reporting_name(prdev));
 	err = 0;
 unlock:
 	mutex_unlock(&page_reporting_mutex);
@@ -631,14 +886,10 @@ EXPORT_SYMBOL_GPL(page_reporting_register);
 void page_reporting_unregister(struct page_reporting_dev_info *prdev)
 {
 	mutex_lock(&page_reporting_mutex);
-	if (page_reporting_registered() == prdev) {
-		rcu_assign_pointer(page_reporting_dev, NULL);
-		/* From here on, the free path makes no request ... */
-		synchronize_rcu();
-		/* ... and only the worker itself can queue the work ... */
-		irq_work_sync(&prdev->kick);
-		/* ... which does not succeed while it is being cancelled. */
-		cancel_delayed_work_sync(&prdev->work);
+	if (page_reporting_registered == prdev) {
+		page_reporting_stop();
+		page_reporting_registered = NULL;
+		trace_page_reporting_unregister(page_reporting_name(prdev));
 	}
 	mutex_unlock(&page_reporting_mutex);
 }
@@ -660,19 +911,246 @@ static int page_reporting_pm_event(struct notifier_block *nb,
 		return NOTIFY_DONE;
 
 	mutex_lock(&page_reporting_mutex);
-	prdev = page_reporting_registered();
-	if (prdev) {
+	if (page_reporting_registered)
 		page_reporting_forget_all();
-		page_reporting_request(prdev);
-	}
+	prdev = page_reporting_active();
+	if (prdev)
+		page_reporting_request(prdev, "hibernation");
 	mutex_unlock(&page_reporting_mutex);
 
 	return NOTIFY_OK;
 }
 
+#ifdef CONFIG_SYSFS
+/*
+ * Those that are not done then are told so, and the pass goes on. A hypervisor takes
+ * some milliseconds for a batch of 64 MiB: a minute is enough for hundreds of GiB.
+ */
+#define PAGE_REPORTING_NOW_TIMEOUT	(60 * HZ)
+
+/* Have a pass start as soon as it can. Return: 0, or a negative error code. */
+static int page_reporting_hurry(void)
+{
+	struct page_reporting_dev_info *prdev;
+
+	if (mutex_lock_interruptible(&page_reporting_mutex))
+		return -ERESTARTSYS;
+
+	prdev = page_reporting_active();
+	if (prdev) {
+		/* The work of an earlier request is queued after that, or runs. */
+		if (!page_reporting_requested(prdev, "now"))
+			irq_work_sync(&prdev->kick);
+		mod_delayed_work(system_freezable_wq, &prdev->work, 0);
+	}
+	mutex_unlock(&page_reporting_mutex);
+
+	return prdev ? 0 : -ENODEV;
+}
+
+static bool page_reporting_is_served(int ticket)
+{
+	/* Pairs with the release in page_reporting_serve(): the result is there. */
+	return smp_load_acquire(&page_reporting_served) - ticket >= 0;
+}
+
+/*
+ * Report all that is free now, and wait until that is done. It is a pass of the
+ * worker, which goes on when the wait is over before it.
+ */
+static int page_reporting_now(void)
+{
+	int ticket, err;
+	long left;
+
+	/* Free, but on no free list: per-cpu lists are the last that have it. */
+	drain_all_pages(NULL);
+
+	/* Fully ordered: the state is looked at, and changed, after that. */
+	ticket = atomic_inc_return(&page_reporting_tickets);
+	err = page_reporting_hurry();
+	if (err)
+		return err;
+
+	left = wait_event_interruptible_timeout(page_reporting_wait,
+			page_reporting_is_served(ticket) ||
+			!rcu_access_pointer(page_reporting_dev),
+			PAGE_REPORTING_NOW_TIMEOUT);
+	if (left < 0)
+		return left;
+	if (page_reporting_is_served(ticket))
+		return READ_ONCE(page_reporting_result);
+
+	return left ? -ENODEV : -ETIMEDOUT;
+}
+
+static ssize_t report_now_store(struct kobject *kobj, struct kobj_attribute *attr,
+				const char *buf, size_t len)
+{
+	bool now;
+
+	if (kstrtobool(buf, &now) || !now)
+		return -EINVAL;
+
+	return page_reporting_now() ?: len;
+}
+
+static struct kobj_attribute report_now_attr = __ATTR_WO(report_now);
+
+static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(page_reporting_wanted));
+}
+
+static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
+			     const char *buf, size_t len)
+{
+	bool wanted;
+
+	if (kstrtobool(buf, &wanted))
+		return -EINVAL;
+
+	if (mutex_lock_interruptible(&page_reporting_mutex))
+		return -ERESTARTSYS;
+	WRITE_ONCE(page_reporting_wanted, wanted);
+	if (!wanted)
+		page_reporting_stop();
+	else if (page_reporting_registered && !page_reporting_active())
+		page_reporting_start("enable");
+	mutex_unlock(&page_reporting_mutex);
+
+	return len;
+}
+
+static struct kobj_attribute enabled_attr = __ATTR_RW(enabled);
+
+/* What the parameters say and take, where administrators look for it. */
+static ssize_t order_show(struct kobject *kobj, struct kobj_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%d\n", (int)READ_ONCE(page_reporting_order));
+}
+
+static ssize_t order_store(struct kobject *kobj, struct kobj_attribute *attr,
+			   const char *buf, size_t len)
+{
+	return page_reporting_order_set(buf, NULL) ?: len;
+}
+
+static struct kobj_attribute order_attr = __ATTR_RW(order);
+
+static ssize_t delay_ms_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(page_reporting_delay_ms));
+}
+
+static ssize_t delay_ms_store(struct kobject *kobj, struct kobj_attribute *attr,
+			      const char *buf, size_t len)
+{
+	return page_reporting_delay_set(buf, NULL) ?: len;
+}
+
+static struct kobj_attribute delay_ms_attr = __ATTR_RW(delay_ms);
+
+static ssize_t device_show(struct kobject *kobj, struct kobj_attribute *attr,
+			   char *buf)
+{
+	struct page_reporting_dev_info *prdev;
+	ssize_t len;
+
+	/* It is held while a batch is waited for, however long that takes. */
+	if (mutex_lock_interruptible(&page_reporting_mutex))
+		return -ERESTARTSYS;
+	prdev = page_reporting_registered;
+	len = sysfs_emit(buf, "%s\n", prdev ? page_reporting_name(prdev) : "none");
+	mutex_unlock(&page_reporting_mutex);
+
+	return len;
+}
+
+static struct kobj_attribute device_attr = __ATTR_RO(device);
+
+static ssize_t capacity_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	struct page_reporting_dev_info *prdev;
+	ssize_t len;
+
+	if (mutex_lock_interruptible(&page_reporting_mutex))
+		return -ERESTARTSYS;
+	prdev = page_reporting_registered;
+	len = sysfs_emit(buf, "%u\n", prdev ? prdev->capacity : 0);
+	mutex_unlock(&page_reporting_mutex);
+
+	return len;
+}
+
+static struct kobj_attribute capacity_attr = __ATTR_RO(capacity);
+
+/* Of each order, whether it is reported or not: how small would help? */
+static ssize_t unreported_show(struct kobject *kobj, struct kobj_attribute *attr,
+			       char *buf)
+{
+	unsigned long blocks[NR_PAGE_ORDERS] = {};
+	struct free_area *area;
+	unsigned int order;
+	struct zone *zone;
+	int len = 0;
+
+	for_each_populated_zone(zone) {
+		spin_lock_irq(&zone->lock);
+		for (order = 0; order < NR_PAGE_ORDERS; order++) {
+			area = &zone->free_area[order];
+			blocks[order] += area->nr_free - area->nr_reported;
+		}
+		spin_unlock_irq(&zone->lock);
+	}
+
+	for (order = 0; order < NR_PAGE_ORDERS; order++)
+		len += sysfs_emit_at(buf, len, "%lu%c", blocks[order],
+				     order == MAX_PAGE_ORDER ? '\n' : ' ');
+
+	return len;
+}
+
+static struct kobj_attribute unreported_attr = __ATTR_RO(unreported);
+
+static struct attribute *page_reporting_attrs[] = {
+	&enabled_attr.attr,
+	&order_attr.attr,
+	&delay_ms_attr.attr,
+	&device_attr.attr,
+	&capacity_attr.attr,
+	&unreported_attr.attr,
+	&report_now_attr.attr,
+	NULL
+};
+
+static const struct attribute_group page_reporting_group = {
+	.name = "page_reporting",
+	.attrs = page_reporting_attrs,
+};
+
+/* Under /sys/kernel/mm. See Documentation/ABI/testing/sysfs-kernel-mm-page_reporting. */
+static void __init page_reporting_sysfs_init(void)
+{
+	int err = sysfs_create_group(mm_kobj, &page_reporting_group);
+
+	if (err)
+		pr_err("no files in sysfs: error %d\n", err);
+}
+#else /* !CONFIG_SYSFS */
+static inline void page_reporting_sysfs_init(void)
+{
+}
+#endif /* CONFIG_SYSFS */
+
 static int __init page_reporting_init(void)
 {
 	pm_notifier(page_reporting_pm_event, 0);
+	page_reporting_sysfs_init();
 
 	return 0;
 }

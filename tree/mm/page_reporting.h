@@ -9,9 +9,14 @@
 
 #include <linux/jump_label.h>
 #include <linux/mm_types.h>
+#include <linux/mmzone.h>
 #include <linux/page-flags.h>
 
 void page_reporting_notify(void);
+void __page_reporting_forget(struct page *page, struct zone *zone,
+			     unsigned int order);
+void __page_reporting_reuse(struct page *page, struct zone *zone,
+			    unsigned int order);
 
 #ifdef CONFIG_PAGE_REPORTING
 DECLARE_STATIC_KEY_FALSE(page_reporting_enabled);
@@ -24,12 +29,26 @@ static inline bool page_reporting_wants(unsigned int order)
 	       order >= READ_ONCE(page_reporting_order);
 }
 
-/* The block that starts at this page leaves the free lists. */
-static inline void page_reporting_forget(struct page *page)
+/*
+ * The block that starts at this page leaves the free lists, be it to merge with
+ * its buddy or to go offline. Before each __del_page_from_free_list(), with the
+ * zone's lock held, or else the page allocator finds a bad page.
+ */
+static inline void page_reporting_forget(struct page *page, struct zone *zone,
+					 unsigned int order)
 {
 	if (static_branch_unlikely(&page_reporting_enabled) &&
 	    PageReported(page))
-		ClearPageReported(page);
+		__page_reporting_forget(page, zone, order);
+}
+
+/* The same, for an allocation: as a whole, or split for a part of it. */
+static inline void page_reporting_reuse(struct page *page, struct zone *zone,
+					unsigned int order)
+{
+	if (static_branch_unlikely(&page_reporting_enabled) &&
+	    PageReported(page))
+		__page_reporting_reuse(page, zone, order);
 }
 #else /* !CONFIG_PAGE_REPORTING */
 static inline bool page_reporting_wants(unsigned int order)
@@ -37,7 +56,13 @@ static inline bool page_reporting_wants(unsigned int order)
 	return false;
 }
 
-static inline void page_reporting_forget(struct page *page)
+static inline void page_reporting_forget(struct page *page, struct zone *zone,
+					 unsigned int order)
+{
+}
+
+static inline void page_reporting_reuse(struct page *page, struct zone *zone,
+					unsigned int order)
 {
 }
 #endif /* CONFIG_PAGE_REPORTING */

@@ -44,6 +44,7 @@
  *	pass.
  * @state: Private to the core. See enum page_reporting_state.
  * @failures: Private to the core. Passes that have failed one after another.
+ * @name: What the device is called in messages and statistics, or NULL.
  * @order: Order of the smallest blocks that are worth a report to the device,
  *	or %PAGE_REPORTING_ORDER_0. 0, and all else that is more than
  *	%MAX_PAGE_ORDER, stands for pageblock_order. The kernel
@@ -51,8 +52,8 @@
  * @capacity: The most blocks that @report can take at once. 0, or more than
  *	%PAGE_REPORTING_CAPACITY, stands for that.
  *
- * The driver fills in @report, @order and @capacity before it registers the
- * device.
+ * The driver fills in @report, @name, @order and @capacity before it registers
+ * the device.
  */
 struct page_reporting_dev_info {
 	int (*report)(struct page_reporting_dev_info *prdev,
@@ -61,6 +62,7 @@ struct page_reporting_dev_info {
 	struct irq_work kick;
 	atomic_t state;
 	unsigned int failures;
+	const char *name;
 	unsigned int order;
 	unsigned int capacity;
 };

@@ -12,6 +12,7 @@
 #include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/prandom.h>
+#include <linux/tracepoint.h>
 #include <linux/vmstat.h>
 
 /*
@@ -38,6 +39,7 @@ struct seen_block {
  *	block may come to be reported twice
  * @calls: number of batches
  * @blocks: number of blocks in them
+ * @pages: number of pages in those that did not fail
  * @largest: number of blocks in the largest batch
  * @shorts: number of batches with less than the device can take
  * @most_pages: number of pages in the batch that has most of them
@@ -55,6 +57,7 @@ struct fake_device {
 	struct seen_block *seen;
 	unsigned int calls;
 	unsigned long blocks;
+	unsigned long pages;
 	unsigned int largest;
 	unsigned int shorts;
 	unsigned long most_pages;
@@ -149,14 +152,18 @@ static int fake_report(struct page_reporting_dev_info *prdev,
 		fake->in_report(fake);
 
 	fake->reporting = false;
+	if (fake->calls == fake->fail_at)
+		return -EIO;
+	fake->pages += pages;
 
-	return fake->calls == fake->fail_at ? -EIO : 0;
+	return 0;
 }
 
 static void fake_reset(struct fake_device *fake)
 {
 	fake->calls = 0;
 	fake->blocks = 0;
+	fake->pages = 0;
 	fake->largest = 0;
 	fake->shorts = 0;
 	fake->most_pages = 0;
@@ -183,7 +190,7 @@ static bool fake_pending(struct fake_device *fake)
 static void run_pass(struct fake_device *fake)
 {
 	if (!fake_pending(fake))
-		page_reporting_request(&fake->prdev);
+		page_reporting_request(&fake->prdev, "test");
 	flush_delayed_work(&fake->prdev.work);
 }
 
@@ -200,20 +207,20 @@ static void finish_passes(struct fake_device *fake)
 static void run_passes(struct fake_device *fake)
 {
 	if (!fake_pending(fake))
-		page_reporting_request(&fake->prdev);
+		page_reporting_request(&fake->prdev, "test");
 	finish_passes(fake);
 }
 
 static void walk_zone(struct zone *zone, struct free_walk *walk, bool forget)
 {
-	unsigned long free = 0, free_cma = 0;
+	unsigned long free = 0, free_cma = 0, free_reported = 0;
 	unsigned int order;
 	struct page *page;
 	int mt;
 
 	spin_lock_irq(&zone->lock);
 	for (order = 0; order < NR_PAGE_ORDERS; order++) {
-		unsigned long blocks = 0;
+		unsigned long blocks = 0, reported = 0;
 
 		for (mt = 0; mt < MIGRATE_TYPES; mt++) {
 			list_for_each_entry(page, &zone->free_area[order].free_list[mt],
@@ -224,22 +231,26 @@ static void walk_zone(struct zone *zone, struct free_walk *walk, bool forget)
 				if (is_migrate_cma(mt))
 					free_cma += 1UL << order;
 				if (forget)
-					ClearPageReported(page);
-				if (order < page_reporting_order)
-					walk->stray += PageReported(page);
-				else
-					walk->reported += PageReported(page);
+					page_reporting_forget(page, zone, order);
+				reported += PageReported(page);
 			}
 		}
-		if (blocks != zone->free_area[order].nr_free)
+		if (blocks != zone->free_area[order].nr_free ||
+		    reported != zone->free_area[order].nr_reported)
 			walk->wrong_zones++;
+		free_reported += reported << order;
+		if (order < page_reporting_order)
+			walk->stray += reported;
+		else
+			walk->reported += reported;
 		if (order >= page_reporting_order)
 			walk->large += blocks;
 		if (order == MAX_PAGE_ORDER)
 			walk->largest += blocks;
 	}
 	if (free != zone_page_state_snapshot(zone, NR_FREE_PAGES) ||
-	    free_cma != zone_page_state_snapshot(zone, NR_FREE_CMA_PAGES))
+	    free_cma != zone_page_state_snapshot(zone, NR_FREE_CMA_PAGES) ||
+	    free_reported != zone_page_state_snapshot(zone, NR_FREE_REPORTED))
 		walk->wrong_zones++;
 	spin_unlock_irq(&zone->lock);
 }
@@ -253,6 +264,18 @@ static struct free_walk walk_free_lists(bool forget)
 		walk_zone(zone, &walk, forget);
 
 	return walk;
+}
+
+/* What a counter says of all zones, with what is still kept per CPU. */
+static unsigned long counted(enum zone_stat_item item)
+{
+	unsigned long sum = 0;
+	struct zone *zone;
+
+	for_each_populated_zone(zone)
+		sum += zone_page_state_snapshot(zone, item);
+
+	return sum;
 }
 
 /* Whatever a test did: no block was lost, none was counted twice. */
@@ -334,6 +357,7 @@ static void page_reporting_test_exit(struct kunit *test)
 	if (!fake)
 		return;
 	page_reporting_unregister(&fake->prdev);
+	page_reporting_wanted = true;
 	expect_lists_right(test);
 }
 
@@ -476,6 +500,358 @@ static void param_delay_refuses(struct kunit *test)
 	page_reporting_delay_ms = kept;
 }
 
+/* All zones' low watermark is so many pages below their size. */
+static void raise_low_watermarks(unsigned long *kept, unsigned long below)
+{
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		kept[zone_idx(zone)] = zone->_watermark[WMARK_LOW];
+		zone->_watermark[WMARK_LOW] = zone_managed_pages(zone) - below;
+	}
+}
+
+static void restore_low_watermarks(unsigned long *kept)
+{
+	struct zone *zone;
+
+	for_each_populated_zone(zone)
+		zone->_watermark[WMARK_LOW] = kept[zone_idx(zone)];
+}
+
+static void sleep_in_report(struct fake_device *fake)
+{
+	msleep(20);
+}
+
+#ifdef CONFIG_SYSFS
+/* What a file says. */
+static const char *shown(struct kunit *test, struct kobj_attribute *attr)
+{
+	char *page = kunit_kzalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
+	char *buf = PTR_ALIGN(page, PAGE_SIZE);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, attr->show(mm_kobj, attr, buf), strlen(buf));
+
+	return buf;
+}
+
+static ssize_t stored(struct kobj_attribute *attr, const char *text)
+{
+	return attr->store(mm_kobj, attr, text, strlen(text));
+}
+
+/* They are other names for the parameters. */
+static void files_are_parameters(struct kunit *test)
+{
+	const struct kernel_param order = { .arg = &page_reporting_order };
+	const struct kernel_param delay = { .arg = &page_reporting_delay_ms };
+	unsigned int kept_order = page_reporting_order_param;
+	unsigned int kept_delay = page_reporting_delay_ms;
+	char *text;
+
+	text = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	KUNIT_EXPECT_EQ(test, stored(&order_attr, "3\n"), 2);
+	page_reporting_order_ops.get(text, &order);
+	KUNIT_EXPECT_STREQ(test, text, "3\n");
+	KUNIT_EXPECT_STREQ(test, shown(test, &order_attr), "3\n");
+	KUNIT_EXPECT_EQ(test, stored(&order_attr, "99"), -EINVAL);
+	KUNIT_EXPECT_EQ(test, stored(&order_attr, ""), -EINVAL);
+	KUNIT_EXPECT_EQ(test, page_reporting_order, 3);
+
+	KUNIT_EXPECT_EQ(test, stored(&delay_ms_attr, "1500"), 4);
+	page_reporting_delay_ops.get(text, &delay);
+	KUNIT_EXPECT_STREQ(test, text, "1500\n");
+	KUNIT_EXPECT_STREQ(test, shown(test, &delay_ms_attr), "1500\n");
+	KUNIT_EXPECT_EQ(test, stored(&delay_ms_attr, "-1"), -EINVAL);
+	KUNIT_EXPECT_EQ(test, page_reporting_delay_ms, 1500);
+
+	page_reporting_order = PAGE_REPORTING_ORDER_UNSET;
+	KUNIT_EXPECT_STREQ(test, shown(test, &order_attr), "-1\n");
+	page_reporting_order = TEST_ORDER;
+	page_reporting_order_param = kept_order;
+	page_reporting_delay_ms = kept_delay;
+}
+
+static void files_name_device(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+
+	KUNIT_EXPECT_STREQ(test, shown(test, &device_attr), "unnamed\n");
+	page_reporting_unregister(&fake->prdev);
+	KUNIT_EXPECT_STREQ(test, shown(test, &device_attr), "none\n");
+	KUNIT_EXPECT_STREQ(test, shown(test, &capacity_attr), "0\n");
+
+	fake->prdev.name = "fake";
+	fake->prdev.capacity = 7;
+	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
+	KUNIT_EXPECT_STREQ(test, shown(test, &device_attr), "fake\n");
+	KUNIT_EXPECT_STREQ(test, shown(test, &capacity_attr), "7\n");
+}
+
+static void file_stops_and_resumes(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *page;
+
+	run_passes(fake);
+	fake_reset(fake);
+	KUNIT_EXPECT_STREQ(test, shown(test, &enabled_attr), "1\n");
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "2"), -EINVAL);
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "0\n"), 2);
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, ""), -EINVAL);
+	KUNIT_EXPECT_STREQ(test, shown(test, &enabled_attr), "0\n");
+	KUNIT_EXPECT_STREQ(test, shown(test, &device_attr), "unnamed\n");
+
+	/* What was reported still is; nothing is said of what is freed. */
+	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_pages(page, MAX_PAGE_ORDER);
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
+	KUNIT_EXPECT_GT(test, walk_free_lists(false).reported, 0);
+	KUNIT_EXPECT_EQ(test, page_reporting_order_set("6", NULL), 0);
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
+	expect_lists_right(test);
+
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
+	finish_passes(fake);
+	KUNIT_EXPECT_EQ(test, fake->blocks, 1);
+	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)), MAX_PAGE_ORDER);
+	page_reporting_order_param = PAGE_REPORTING_ORDER_UNSET;
+}
+
+/* A device can come and go while reporting is stopped. */
+static void stopped_device_comes_and_goes(struct kunit *test)
+{
+	struct page_reporting_dev_info other = { .report = fake_report };
+	struct fake_device *fake = test->priv;
+
+	run_passes(fake);
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "0"), 1);
+	KUNIT_EXPECT_EQ(test, page_reporting_register(&other), -EBUSY);
+	page_reporting_unregister(&fake->prdev);
+	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
+	/* All is new to it, whenever it is told. */
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
+
+	fake_reset(fake);
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
+	finish_passes(fake);
+	KUNIT_EXPECT_GT(test, fake->blocks, 0);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
+}
+
+/* As for unregister: no report is under way when it has returned. */
+static void stop_waits_for_batch(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+
+	fake->in_report = sleep_in_report;
+	page_reporting_request(&fake->prdev, "test");
+	mod_delayed_work(system_freezable_wq, &fake->prdev.work, 0);
+	wait_for_completion(&fake->started);
+
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "0"), 1);
+	KUNIT_EXPECT_LE(test, fake->calls, 2);
+	KUNIT_EXPECT_FALSE(test, fake->reporting);
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
+}
+
+/* All in one pass, and without the delay. */
+static void now_reports_all(struct kunit *test)
+{
+	unsigned int kept = page_reporting_delay_ms;
+	struct fake_device *fake = test->priv;
+	struct free_walk walk;
+
+	page_reporting_delay_ms = PAGE_REPORTING_DELAY_MAX;
+	page_reporting_request(&fake->prdev, "test");
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1\n"), 2);
+	page_reporting_delay_ms = kept;
+	walk = walk_free_lists(false);
+	KUNIT_EXPECT_GT(test, walk.large, 2 * PAGE_REPORTING_CAPACITY);
+	KUNIT_EXPECT_EQ(test, walk.reported, walk.large);
+	KUNIT_EXPECT_EQ(test, walk.reported, fake->blocks);
+
+	/* The device was idle, and has been told all. */
+	flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state), PAGE_REPORTING_IDLE);
+	fake_reset(fake);
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "y"), 1);
+	KUNIT_EXPECT_EQ(test, fake->calls, 0);
+}
+
+static void now_refuses(struct kunit *test)
+{
+	static const char * const bad[] = { "0", "n", "2", "", "\n", "-1", " 1" };
+	struct fake_device *fake = test->priv;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		KUNIT_EXPECT_EQ_MSG(test, stored(&report_now_attr, bad[i]), -EINVAL,
+				    "'%s'", bad[i]);
+	KUNIT_EXPECT_EQ(test, fake->calls, 0);
+
+	fake->seen = NULL;
+	fake->fail_at = 2;
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -EIO);
+	KUNIT_EXPECT_EQ(test, fake->calls, 2);
+	/* It has failed, so the delay is a longer one now. That is no reason to wait. */
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), 1);
+	KUNIT_EXPECT_EQ(test, fake->prdev.failures, 0);
+
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "0"), 1);
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -ENODEV);
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
+	page_reporting_unregister(&fake->prdev);
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -ENODEV);
+}
+
+static void now_says_that_memory_is_short(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned long kept[MAX_NR_ZONES];
+
+	raise_low_watermarks(kept, (PAGE_REPORTING_CAPACITY << TEST_ORDER) + 1);
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -EAGAIN);
+	restore_low_watermarks(kept);
+	KUNIT_EXPECT_EQ(test, fake->calls, 0);
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), 1);
+	KUNIT_EXPECT_GT(test, fake->calls, 0);
+}
+
+/* Somebody else who writes to report_now, and what that returned */
+struct now_work {
+	struct work_struct work;
+	struct page *page;
+	ssize_t result;
+};
+
+static void write_now(struct work_struct *work)
+{
+	struct now_work *now = container_of(work, struct now_work, work);
+
+	now->result = stored(&report_now_attr, "1");
+}
+
+static struct now_work *now_work;
+
+/* When the pass is past it, a block is freed, and is to be reported now. */
+static void write_now_in_report(struct fake_device *fake)
+{
+	int tickets = atomic_read(&page_reporting_tickets);
+
+	if (fake->calls != 3)
+		return;
+	__free_pages(now_work->page, TEST_ORDER);
+	schedule_work(&now_work->work);
+	while (atomic_read(&page_reporting_tickets) == tickets ||
+	       !fake_pending(fake))
+		msleep(1);
+}
+
+static void now_is_served_by_next_pass(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct now_work now = {
+		.page = alloc_pages(GFP_KERNEL, TEST_ORDER),
+	};
+	int served = page_reporting_served;
+
+	KUNIT_ASSERT_NOT_NULL(test, now.page);
+	INIT_WORK_ONSTACK(&now.work, write_now);
+	now_work = &now;
+	fake->seen = NULL;
+	fake->in_report = write_now_in_report;
+	run_pass(fake);
+	flush_work(&now.work);
+	destroy_work_on_stack(&now.work);
+
+	KUNIT_EXPECT_GT(test, fake->calls, 3);
+	KUNIT_EXPECT_EQ(test, now.result, 1);
+	KUNIT_EXPECT_EQ(test, page_reporting_served, served + 1);
+	KUNIT_EXPECT_EQ(test, page_reporting_served,
+			atomic_read(&page_reporting_tickets));
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported,
+			walk_free_lists(false).large);
+}
+
+static void stop_in_report(struct fake_device *fake)
+{
+	if (fake->calls == 1)
+		schedule_work(&now_work->work);
+	msleep(20);
+}
+
+static void write_zero(struct work_struct *work)
+{
+	struct now_work *now = container_of(work, struct now_work, work);
+
+	now->result = stored(&enabled_attr, "0");
+}
+
+/* A wait ends with the reporting, or with a signal; the pass does not with that. */
+static void now_does_not_wait_for_ever(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct now_work stop = {};
+
+	INIT_WORK_ONSTACK(&stop.work, write_zero);
+	now_work = &stop;
+	fake->seen = NULL;
+	fake->in_report = stop_in_report;
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -ENODEV);
+	flush_work(&stop.work);
+	destroy_work_on_stack(&stop.work);
+	KUNIT_EXPECT_EQ(test, stop.result, 1);
+	KUNIT_EXPECT_LE(test, fake->calls, 2);
+
+	fake_reset(fake);
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
+	fake->in_report = sleep_in_report;
+	set_thread_flag(TIF_SIGPENDING);
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -ERESTARTSYS);
+	clear_thread_flag(TIF_SIGPENDING);
+	fake->in_report = NULL;
+	flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported,
+			walk_free_lists(false).large);
+}
+
+/* Of the orders that are reported nothing is left, of the others everything. */
+static void file_counts_unreported(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned long blocks, below = 0;
+	unsigned int order, numbers = 0;
+	const char *text;
+	char *number, *line;
+	struct zone *zone;
+
+	run_passes(fake);
+	text = shown(test, &unreported_attr);
+	line = kunit_kstrdup(test, text, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, line);
+	while ((number = strsep(&line, " "))) {
+		order = numbers++;
+		KUNIT_ASSERT_EQ(test, 0, kstrtoul(number, 10, &blocks));
+		if (order >= TEST_ORDER)
+			KUNIT_EXPECT_EQ_MSG(test, blocks, 0, "order %u", order);
+		else
+			below += blocks << order;
+	}
+	KUNIT_EXPECT_EQ(test, numbers, NR_PAGE_ORDERS);
+	for_each_populated_zone(zone)
+		KUNIT_EXPECT_EQ(test, 0, page_reporting_unreported(zone, TEST_ORDER));
+	KUNIT_EXPECT_GT(test, below, 0);
+}
+#endif /* CONFIG_SYSFS */
+
 static void pass_reports_all_once(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
@@ -598,12 +974,14 @@ static void allocation_clears_flag(struct kunit *test)
 static void split_clears_flag(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
+	unsigned long largest, reused, reported;
 	struct page *page, *rest, *next;
-	unsigned long largest;
 	unsigned int order;
 	LIST_HEAD(pages);
 
 	run_passes(fake);
+	reused = counted(PAGE_REPORTING_REUSED);
+	reported = counted(NR_FREE_REPORTED);
 	/* When what there is of smaller blocks is used up, a large one is split. */
 	do {
 		largest = walk_free_lists(false).largest;
@@ -619,9 +997,175 @@ static void split_clears_flag(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, buddy_order(rest), order);
 		KUNIT_EXPECT_FALSE(test, PageReported(rest));
 	}
+	/* As many pages of reported blocks as are not reported any more */
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_REUSED) - reused,
+			reported - counted(NR_FREE_REPORTED));
 
 	list_for_each_entry_safe(page, next, &pages, lru)
 		__free_pages(page, TEST_ORDER);
+}
+
+/* Batches, what is in them, and those that fail */
+static void counters_follow_batches(struct kunit *test)
+{
+	unsigned long batches = counted(PAGE_REPORTING_BATCHES);
+	unsigned long errors = counted(PAGE_REPORTING_ERRORS);
+	unsigned long pages = counted(PAGE_REPORTING_PAGES);
+	struct fake_device *fake = test->priv;
+
+	/* What has failed is reported again. */
+	fake->seen = NULL;
+	fake->fail_at = 2;
+	run_pass(fake);
+	KUNIT_EXPECT_EQ(test, fake->calls, 2);
+	run_passes(fake);
+	KUNIT_EXPECT_GT(test, fake->calls, 2);
+
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_BATCHES) - batches, fake->calls);
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_ERRORS) - errors, 1);
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_PAGES) - pages, fake->pages);
+	/* Nothing was used since. */
+	KUNIT_EXPECT_EQ(test, counted(NR_FREE_REPORTED), fake->pages);
+}
+
+/* An allocation uses again what is reported. A merge does not. */
+static void counter_of_use(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned long reported, reused;
+	struct page *page, *buddy;
+
+	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	buddy = page + (1 << (MAX_PAGE_ORDER - 1));
+	set_page_refcounted(buddy);
+	__free_pages(buddy, MAX_PAGE_ORDER - 1);
+	run_passes(fake);
+	KUNIT_EXPECT_TRUE(test, PageReported(buddy));
+	reused = counted(PAGE_REPORTING_REUSED);
+	reported = counted(NR_FREE_REPORTED);
+
+	__free_pages(page, MAX_PAGE_ORDER - 1);
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_REUSED), reused);
+	KUNIT_EXPECT_EQ(test, reported - counted(NR_FREE_REPORTED),
+			1UL << (MAX_PAGE_ORDER - 1));
+
+	run_passes(fake);
+	reported = counted(NR_FREE_REPORTED);
+	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_REUSED) - reused,
+			1UL << MAX_PAGE_ORDER);
+	KUNIT_EXPECT_EQ(test, reported - counted(NR_FREE_REPORTED),
+			1UL << MAX_PAGE_ORDER);
+	__free_pages(page, MAX_PAGE_ORDER);
+}
+
+/* What the events of a test said, all of a kind together. */
+struct seen_events {
+	unsigned int requests;
+	unsigned int batches;
+	unsigned int errors;
+	unsigned long pages;
+	unsigned int begins;
+	unsigned long unreported;
+	unsigned int ends;
+	unsigned int ends_in_error;
+	unsigned int ends_with_rest;
+	unsigned long end_pages;
+	unsigned int end_batches;
+};
+
+static void probe_request(void *data, const char *reason)
+{
+	struct seen_events *seen = data;
+
+	seen->requests++;
+}
+
+static void probe_begin(void *data, struct zone *zone, unsigned int order,
+			unsigned long unreported)
+{
+	struct seen_events *seen = data;
+
+	seen->begins++;
+	seen->unreported += unreported;
+}
+
+static void probe_batch(void *data, struct zone *zone, unsigned int blocks,
+			unsigned long pages, int err, u64 ns)
+{
+	struct seen_events *seen = data;
+
+	seen->batches++;
+	if (err)
+		seen->errors++;
+	else
+		seen->pages += pages;
+}
+
+static void probe_end(void *data, struct zone *zone, unsigned long pages,
+		      unsigned int batches, const char *reason, u64 ns)
+{
+	struct seen_events *seen = data;
+
+	seen->ends++;
+	seen->ends_in_error += !strcmp(reason, "error");
+	seen->ends_with_rest += !strcmp(reason, "rest");
+	seen->end_pages += pages;
+	seen->end_batches += batches;
+}
+
+static int probe_events(struct seen_events *seen)
+{
+	return register_trace_page_reporting_request(probe_request, seen) ?:
+	       register_trace_page_reporting_pass_begin(probe_begin, seen) ?:
+	       register_trace_page_reporting_batch(probe_batch, seen) ?:
+	       register_trace_page_reporting_pass_end(probe_end, seen);
+}
+
+static void unprobe_events(void *seen)
+{
+	unregister_trace_page_reporting_pass_end(probe_end, seen);
+	unregister_trace_page_reporting_batch(probe_batch, seen);
+	unregister_trace_page_reporting_pass_begin(probe_begin, seen);
+	unregister_trace_page_reporting_request(probe_request, seen);
+	tracepoint_synchronize_unregister();
+}
+
+static void events_say_what_was_done(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct seen_events *seen;
+	struct free_walk walk;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "the kernel has no tracepoints");
+	seen = kunit_kzalloc(test, sizeof(*seen), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, seen);
+	KUNIT_ASSERT_EQ(test, 0, probe_events(seen));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unprobe_events, seen));
+
+	/* One pass that fails, in its last zone, and has requested another one */
+	walk = walk_free_lists(false);
+	fake->seen = NULL;
+	fake->fail_at = 2;
+	run_pass(fake);
+	KUNIT_EXPECT_EQ(test, seen->requests, 1);
+	KUNIT_EXPECT_EQ(test, seen->batches, 2);
+	KUNIT_EXPECT_EQ(test, seen->errors, 1);
+	KUNIT_EXPECT_EQ(test, seen->ends_in_error, 1);
+	KUNIT_EXPECT_GE(test, seen->unreported, walk.large << TEST_ORDER);
+
+	/* Until there is nothing more to say; not all of it in one pass */
+	run_passes(fake);
+	KUNIT_EXPECT_EQ(test, seen->batches, fake->calls);
+	KUNIT_EXPECT_EQ(test, seen->pages, fake->pages);
+	KUNIT_EXPECT_EQ(test, seen->end_batches, seen->batches);
+	KUNIT_EXPECT_EQ(test, seen->end_pages, seen->pages);
+	KUNIT_EXPECT_EQ(test, seen->begins, seen->ends);
+	KUNIT_EXPECT_GT(test, seen->ends_with_rest, 0);
+	KUNIT_EXPECT_GT(test, seen->requests, 1);
 }
 
 static void split_and_merge_forget(struct kunit *test)
@@ -874,11 +1418,11 @@ static void full_batch_rotates_list(struct kunit *test)
 	/* All but the last two blocks are reported. */
 	spin_lock_irq(&zone->lock);
 	list_for_each_entry(page, list, buddy_list)
-		SetPageReported(page);
+		page_reporting_flag(page, zone, MAX_PAGE_ORDER);
 	next = list_last_entry(list, struct page, buddy_list);
 	page = list_prev_entry(next, buddy_list);
-	ClearPageReported(page);
-	ClearPageReported(next);
+	page_reporting_forget(page, zone, MAX_PAGE_ORDER);
+	page_reporting_forget(next, zone, MAX_PAGE_ORDER);
 	full = page_reporting_fill(&pass, zone, MAX_PAGE_ORDER, mt);
 	first = list_first_entry(list, struct page, buddy_list);
 	page_reporting_putback(&pass, zone, false);
@@ -1102,29 +1646,44 @@ static void free_of_exact_order_requests_pass(struct kunit *test)
 	__free_pages(page + (1 << order), order);
 }
 
+static void run_short_pass(struct fake_device *fake, unsigned long below)
+{
+	unsigned long kept[MAX_NR_ZONES];
+
+	raise_low_watermarks(kept, below);
+	run_pass(fake);
+	restore_low_watermarks(kept);
+}
+
 static void short_zone_left_alone(struct kunit *test)
 {
+	unsigned long passes = counted(PAGE_REPORTING_PASSES);
+	unsigned long deferred = counted(PAGE_REPORTING_DEFERRED);
 	struct fake_device *fake = test->priv;
-	unsigned long kept[MAX_NR_ZONES];
-	struct zone *zone;
 
-	for_each_populated_zone(zone) {
-		kept[zone_idx(zone)] = zone->_watermark[WMARK_LOW];
-		zone->_watermark[WMARK_LOW] = zone_managed_pages(zone);
-	}
-	run_pass(fake);
-	for_each_populated_zone(zone)
-		zone->_watermark[WMARK_LOW] = kept[zone_idx(zone)];
+	/* More than a batch is not much more than that. */
+	run_short_pass(fake, (PAGE_REPORTING_CAPACITY << TEST_ORDER) + 1);
 	KUNIT_EXPECT_EQ(test, fake->calls, 0);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_PASSES), passes);
+	KUNIT_EXPECT_GT(test, counted(PAGE_REPORTING_DEFERRED), deferred);
+
+	/* Whoever has less in all has put nothing off. */
+	deferred = counted(PAGE_REPORTING_DEFERRED);
+	run_short_pass(fake, 0);
+	KUNIT_EXPECT_EQ(test, fake->calls, 0);
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_DEFERRED), deferred);
 
 	run_pass(fake);
 	KUNIT_EXPECT_GT(test, fake->calls, 0);
+	KUNIT_EXPECT_GT(test, counted(PAGE_REPORTING_PASSES), passes);
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_DEFERRED), deferred);
 }
 
 /* Isolation fails in the middle of a list: what is in the batch gets out. */
 static void isolation_stops_at_min_watermark(struct kunit *test)
 {
+	unsigned long deferred = counted(PAGE_REPORTING_DEFERRED);
 	struct fake_device *fake = test->priv;
 	unsigned long kept[MAX_NR_ZONES];
 	struct zone *zone;
@@ -1141,13 +1700,9 @@ static void isolation_stops_at_min_watermark(struct kunit *test)
 	KUNIT_EXPECT_GT(test, fake->calls, 0);
 	/* One more than that, since the free pages are not counted exactly. */
 	KUNIT_EXPECT_LE(test, fake->most_pages, 5 << MAX_PAGE_ORDER);
+	KUNIT_EXPECT_GT(test, counted(PAGE_REPORTING_DEFERRED), deferred);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
 	expect_lists_right(test);
-}
-
-static void sleep_in_report(struct fake_device *fake)
-{
-	msleep(20);
 }
 
 static void unregister_waits_for_pass(struct kunit *test)
@@ -1156,7 +1711,7 @@ static void unregister_waits_for_pass(struct kunit *test)
 	unsigned int calls;
 
 	fake->in_report = sleep_in_report;
-	page_reporting_request(&fake->prdev);
+	page_reporting_request(&fake->prdev, "test");
 	mod_delayed_work(system_freezable_wq, &fake->prdev.work, 0);
 	wait_for_completion(&fake->started);
 
@@ -1236,6 +1791,9 @@ struct held_block {
  * @passes: how many passes have run
  * @failed: how many of them have failed
  * @reported: number of blocks that the device was told of
+ * @batches: number of batches
+ * @errors: number of those that failed
+ * @pages: number of pages in the others
  * @zones: how often all blocks of a zone were found to be reported
  */
 struct random_run {
@@ -1253,6 +1811,9 @@ struct random_run {
 	unsigned long passes;
 	unsigned long failed;
 	unsigned long reported;
+	unsigned long batches;
+	unsigned long errors;
+	unsigned long pages;
 	unsigned long zones;
 };
 
@@ -1397,6 +1958,7 @@ static int random_report(struct page_reporting_dev_info *prdev,
 	struct fake_device *fake = container_of(prdev, struct fake_device, prdev);
 	struct random_run *run = fake->random;
 	struct scatterlist *sg;
+	unsigned long pages;
 	unsigned int i;
 	int err;
 
@@ -1412,7 +1974,11 @@ static int random_report(struct page_reporting_dev_info *prdev,
 	}
 	run->reported += nents;
 
+	pages = fake->pages;
 	err = fake_report(prdev, sgl, nents);
+	run->pages += fake->pages - pages;
+	run->batches++;
+	run->errors += !!err;
 
 	for_each_sg(sgl, sg, nents, i) {
 		unsigned int order = get_order(sg->length);
@@ -1464,6 +2030,31 @@ static void random_forget(struct random_run *run, u32 unused, u32 unused2)
 	page_reporting_pm_event(NULL, PM_POST_HIBERNATION, NULL);
 }
 
+#ifdef CONFIG_SYSFS
+/* All is reported, unless the device fails or the zone is short of memory. */
+static void random_now(struct random_run *run, u32 how, u32 unused)
+{
+	struct fake_device *fake = run->fake;
+	ssize_t result;
+
+	fake_reset(fake);
+	if (how % 4 == 0)
+		fake->fail_at = 1 + how / 4 % 3;
+	result = stored(&report_now_attr, "1");
+	if (result != 1 && result != -EAGAIN)
+		KUNIT_EXPECT_EQ(fake->test, result, fake->fail_at ? -EIO : 1);
+	flush_delayed_work(&fake->prdev.work);
+}
+
+static void random_stop(struct random_run *run, u32 how, u32 unused)
+{
+	KUNIT_EXPECT_EQ(run->fake->test, stored(&enabled_attr, "0"), 1);
+	for (; how; how >>= 4)
+		random_use(run, how, how * 31);
+	KUNIT_EXPECT_EQ(run->fake->test, stored(&enabled_attr, "1"), 1);
+}
+#endif
+
 /* Another device, of another order and capacity */
 static void random_register(struct random_run *run, u32 how, u32 capacity)
 {
@@ -1490,6 +2081,12 @@ static const struct {
 	/* Each makes the next passes long, and others see nothing new then */
 	{ 8, random_order },
 	{ 4, random_forget },
+#ifdef CONFIG_SYSFS
+	/* A full pass each, after which there is little to report */
+	{ 4, random_now },
+	/* Waits for RCU */
+	{ 1, random_stop },
+#endif
 	/* Logs a line, and waits for RCU */
 	{ 1, random_register },
 };
@@ -1563,7 +2160,7 @@ static void random_settle(struct random_run *run)
 	do {
 		fake_reset(fake);
 		if (!fake_pending(fake))
-			page_reporting_request(&fake->prdev);
+			page_reporting_request(&fake->prdev, "test");
 		/* A pass leaves half of a list: as many as halve any list */
 		for (i = 0; i < BITS_PER_LONG && fake_pending(fake); i++)
 			flush_delayed_work(&fake->prdev.work);
@@ -1587,6 +2184,14 @@ static unsigned long *random_map(struct kunit *test, unsigned long frames)
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_map, map), 0);
 
 	return map;
+}
+
+/* What is counted of the device, but for what was so before. */
+static void random_count(struct random_run *run, int sign)
+{
+	run->batches += sign * counted(PAGE_REPORTING_BATCHES);
+	run->errors += sign * counted(PAGE_REPORTING_ERRORS);
+	run->pages += sign * counted(PAGE_REPORTING_PAGES);
 }
 
 static struct random_run *random_start(struct kunit *test)
@@ -1614,6 +2219,7 @@ static struct random_run *random_start(struct kunit *test)
 	fake->random = run;
 	fake->seen = NULL;
 	fake->prdev.report = random_report;
+	random_count(run, 1);
 	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
 
 	return run;
@@ -1635,6 +2241,10 @@ static void random_end(struct random_run *run)
 
 	/* Flags of smaller blocks go with the device that asked for them. */
 	random_register(run, TEST_ORDER, 0);
+	random_count(run, -1);
+	KUNIT_EXPECT_EQ(fake->test, run->batches, 0);
+	KUNIT_EXPECT_EQ(fake->test, run->errors, 0);
+	KUNIT_EXPECT_EQ(fake->test, run->pages, 0);
 	kunit_info(fake->test,
 		   "%lu allocations, %lu frees, %lu splits, %lu passes of which %lu failed, %lu blocks reported%s, %lu times all of a zone\n",
 		   run->allocs, run->frees, run->splits, run->passes, run->failed,
@@ -1679,6 +2289,19 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(param_order_takes),
 	KUNIT_CASE(param_order_requests_pass),
 	KUNIT_CASE(param_delay_refuses),
+#ifdef CONFIG_SYSFS
+	KUNIT_CASE(files_are_parameters),
+	KUNIT_CASE(files_name_device),
+	KUNIT_CASE(file_counts_unreported),
+	KUNIT_CASE(file_stops_and_resumes),
+	KUNIT_CASE(stopped_device_comes_and_goes),
+	KUNIT_CASE(stop_waits_for_batch),
+	KUNIT_CASE(now_reports_all),
+	KUNIT_CASE(now_refuses),
+	KUNIT_CASE(now_says_that_memory_is_short),
+	KUNIT_CASE(now_is_served_by_next_pass),
+	KUNIT_CASE(now_does_not_wait_for_ever),
+#endif
 	KUNIT_CASE(pass_reports_all_once),
 	KUNIT_CASE(pass_leaves_half),
 	KUNIT_CASE(pass_reports_what_came_back),
@@ -1686,6 +2309,9 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(all_is_new_after_hibernation),
 	KUNIT_CASE(allocation_clears_flag),
 	KUNIT_CASE(split_clears_flag),
+	KUNIT_CASE(counters_follow_batches),
+	KUNIT_CASE(counter_of_use),
+	KUNIT_CASE(events_say_what_was_done),
 	KUNIT_CASE(split_and_merge_forget),
 	KUNIT_CASE(merge_at_putback_unflagged),
 	KUNIT_CASE(isolated_list_left_alone),
