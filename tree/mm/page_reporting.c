@@ -201,7 +201,8 @@ static const char *page_reporting_name(struct page_reporting_dev_info *prdev)
  * Who wants all that is free to be reported now draws a ticket and waits until a
  * pass has served it. A pass serves the tickets that were drawn when it starts, and
  * is a full one if there are any; if it fails they are served all the same, and
- * page_reporting_result says how it ended. Tickets are compared like jiffies.
+ * page_reporting_result says how it ended. When reporting stops, all are. Tickets
+ * are compared like jiffies. Written by the worker, and when that was cancelled.
  */
 static atomic_t page_reporting_tickets = ATOMIC_INIT(0);
 static int page_reporting_served;
@@ -645,7 +646,9 @@ static void page_reporting_process(struct work_struct *work)
 	pass.prdev->failures = err ? pass.prdev->failures + 1 : 0;
 	if (err || pass.more)
 		page_reporting_request(pass.prdev, err ? "error" : "rest");
-	page_reporting_serve(tickets, err ?: pass.short_zones ? -EAGAIN : 0);
+	/* More has come to a list than was on it, and may have taken its place. */
+	page_reporting_serve(tickets, err ?: pass.short_zones || pass.more ?
+			     -EAGAIN : 0);
 
 	/*
 	 * Idle only if nothing was requested since the store above. Otherwise
@@ -806,13 +809,14 @@ static void page_reporting_stop(void)
 		return;
 
 	rcu_assign_pointer(page_reporting_dev, NULL);
-	wake_up_all(&page_reporting_wait);
 	/* From here on, the free path makes no request ... */
 	synchronize_rcu();
 	/* ... and only the worker itself can queue the work ... */
 	irq_work_sync(&prdev->kick);
 	/* ... which does not succeed while it is being cancelled. */
 	cancel_delayed_work_sync(&prdev->work);
+	/* Who draws a ticket from here on finds no device. */
+	page_reporting_serve(atomic_read(&page_reporting_tickets), -ENODEV);
 }
 
 /**
@@ -973,15 +977,12 @@ static int page_reporting_now(void)
 		return err;
 
 	left = wait_event_interruptible_timeout(page_reporting_wait,
-			page_reporting_is_served(ticket) ||
-			!rcu_access_pointer(page_reporting_dev),
-			PAGE_REPORTING_NOW_TIMEOUT);
-	if (left < 0)
-		return left;
-	if (page_reporting_is_served(ticket))
-		return READ_ONCE(page_reporting_result);
+						page_reporting_is_served(ticket),
+						PAGE_REPORTING_NOW_TIMEOUT);
+	if (left <= 0)
+		return left ?: -ETIMEDOUT;
 
-	return left ? -ENODEV : -ETIMEDOUT;
+	return READ_ONCE(page_reporting_result);
 }
 
 static ssize_t report_now_store(struct kobject *kobj, struct kobj_attribute *attr,

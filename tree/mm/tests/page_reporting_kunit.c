@@ -591,6 +591,15 @@ static void files_name_device(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, shown(test, &capacity_attr), "7\n");
 }
 
+/* To resume what runs changes nothing. */
+static void resume_in_report(struct fake_device *fake)
+{
+	int state = atomic_read(&fake->prdev.state);
+
+	KUNIT_EXPECT_EQ(fake->test, stored(&enabled_attr, "1"), 1);
+	KUNIT_EXPECT_EQ(fake->test, atomic_read(&fake->prdev.state), state);
+}
+
 static void file_stops_and_resumes(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
@@ -616,7 +625,7 @@ static void file_stops_and_resumes(struct kunit *test)
 	expect_lists_right(test);
 
 	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
-	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
+	fake->in_report = resume_in_report;
 	finish_passes(fake);
 	KUNIT_EXPECT_EQ(test, fake->blocks, 1);
 	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)), MAX_PAGE_ORDER);
@@ -725,6 +734,58 @@ static void now_says_that_memory_is_short(struct kunit *test)
 	KUNIT_EXPECT_GT(test, fake->calls, 0);
 }
 
+/* One of the largest blocks, in pieces that are freed one by one. */
+static struct page *alloc_in_pieces(struct kunit *test)
+{
+	struct page *page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	for (i = 1 << TEST_ORDER; i < MAX_ORDER_NR_PAGES; i += 1 << TEST_ORDER)
+		set_page_refcounted(page + i);
+
+	return page;
+}
+
+/* Every other piece, from this one on: they do not merge before all are free. */
+static void free_pieces(struct page *page, int first)
+{
+	int i;
+
+	for (i = first << TEST_ORDER; i < MAX_ORDER_NR_PAGES; i += 2 << TEST_ORDER)
+		__free_pages(page + i, TEST_ORDER);
+}
+
+static void free_pieces_in_report(struct fake_device *fake)
+{
+	if (fake->calls == 1)
+		free_pieces(fake->buddy, 0);
+}
+
+/* What comes to a list may be taken instead of what was on it when asked. */
+static void now_says_that_more_has_come(struct kunit *test)
+{
+	struct page *pages[6];
+	struct fake_device *fake = test->priv;
+	int i;
+
+	/* More than a batch of them, so that the list is not done after one. */
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = alloc_in_pieces(test);
+	for (i = 1; i < ARRAY_SIZE(pages); i++)
+		free_pieces(pages[i], 0);
+
+	fake->buddy = pages[0];
+	fake->in_report = free_pieces_in_report;
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), 1);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported,
+			walk_free_lists(false).large);
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		free_pieces(pages[i], 1);
+}
+
 /* Somebody else who writes to report_now, and what that returned */
 struct now_work {
 	struct work_struct work;
@@ -800,6 +861,7 @@ static void now_does_not_wait_for_ever(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
 	struct now_work stop = {};
+	int ticket;
 
 	INIT_WORK_ONSTACK(&stop.work, write_zero);
 	now_work = &stop;
@@ -810,6 +872,14 @@ static void now_does_not_wait_for_ever(struct kunit *test)
 	destroy_work_on_stack(&stop.work);
 	KUNIT_EXPECT_EQ(test, stop.result, 1);
 	KUNIT_EXPECT_LE(test, fake->calls, 2);
+
+	/* Someone whose pass was about to start, and does not any more */
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
+	ticket = atomic_inc_return(&page_reporting_tickets);
+	KUNIT_EXPECT_FALSE(test, page_reporting_is_served(ticket));
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "0"), 1);
+	KUNIT_EXPECT_TRUE(test, page_reporting_is_served(ticket));
+	KUNIT_EXPECT_EQ(test, page_reporting_result, -ENODEV);
 
 	fake_reset(fake);
 	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
@@ -2299,6 +2369,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(now_reports_all),
 	KUNIT_CASE(now_refuses),
 	KUNIT_CASE(now_says_that_memory_is_short),
+	KUNIT_CASE(now_says_that_more_has_come),
 	KUNIT_CASE(now_is_served_by_next_pass),
 	KUNIT_CASE(now_does_not_wait_for_ever),
 #endif

@@ -24,8 +24,9 @@
 
 unsigned int max_order, pageblock_order, default_order;
 size_t page_size;
+char device[64];
 
-static long default_delay = -1;
+static long default_delay = -1, default_enabled = -1;
 static pid_t test_pid;
 static void (*undo_more)(void);
 
@@ -95,7 +96,7 @@ long get_field(const char *path, const char *name)
 	return found;
 }
 
-static double now(void)
+double now(void)
 {
 	struct timespec ts;
 
@@ -103,15 +104,32 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* The parameters are as they were, whatever has become of the test. */
+/*
+ * All is as it was found. A pass that was to come after a long delay comes now: it
+ * would keep the delay that it was requested with.
+ */
+static void settle(void)
+{
+	char name[64];
+
+	get(DEVICE, name, sizeof(name));
+	if (strcmp(name, device))
+		bind_device();
+	put_number(ORDER, default_order);
+	put_number(DELAY, default_delay);
+	put_number(ENABLED, 1);
+	put(REPORT_NOW, "1");
+}
+
+/* Whatever has become of the test. */
 static void restore(void)
 {
 	if (getpid() != test_pid)
 		return;
 	if (undo_more)
 		undo_more();
-	put_number(ORDER, default_order);
-	put_number(DELAY, default_delay);
+	settle();
+	put_number(ENABLED, default_enabled);
 }
 
 static void on_signal(int sig)
@@ -142,6 +160,111 @@ int set_delay(unsigned int ms)
 	if (err)
 		ksft_print_msg("a delay of %u ms is refused: %s\n", ms, strerror(err));
 	return err;
+}
+
+int enable(bool on)
+{
+	int err = put_number(ENABLED, on);
+
+	if (err)
+		ksft_print_msg("enabled refuses %d: %s\n", on, strerror(err));
+	return err;
+}
+
+/* All that is free is reported without a delay. Returns 0, or an errno. */
+int report_now(void)
+{
+	return put(REPORT_NOW, "1");
+}
+
+/* The same where it has to succeed, if a zone is not short of memory all the time. */
+bool report_all(void)
+{
+	double end = now() + LONG_ENOUGH;
+	int err;
+
+	while ((err = report_now()) == EAGAIN && now() < end)
+		usleep(100000);
+	if (err)
+		ksft_print_msg("report_now: %s\n", strerror(err));
+	return !err;
+}
+
+#define DRIVER		"/sys/bus/virtio/drivers/virtio_balloon/"
+
+int unbind_device(void)
+{
+	return put(DRIVER "unbind", device);
+}
+
+int bind_device(void)
+{
+	return put(DRIVER "bind", device);
+}
+
+/*
+ * What a file with a number takes and refuses
+ */
+
+bool has_value(const char *path, long wanted)
+{
+	long value = get_number(path);
+
+	if (value == wanted)
+		return true;
+	ksft_print_msg("%s reads %ld, not %ld\n", path, value, wanted);
+	return false;
+}
+
+bool takes(const char *path, const char *text, long value)
+{
+	int err = put(path, text);
+
+	if (err)
+		ksft_print_msg("%s refuses '%s': %s\n", path, text, strerror(err));
+	return !err && has_value(path, value);
+}
+
+bool refuses(const char *path, const char *text, long stays)
+{
+	int err = put(path, text);
+
+	if (err != EINVAL)
+		ksft_print_msg("%s: '%s' gives '%s', not '%s'\n", path, text,
+			       strerror(err), strerror(EINVAL));
+	return err == EINVAL && has_value(path, stays);
+}
+
+bool takes_number(const char *path, long value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld", value);
+	return takes(path, text, value);
+}
+
+bool refuses_number(const char *path, long value, long stays)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld", value);
+	return refuses(path, text, stays);
+}
+
+/* What neither an order nor a delay can be. */
+bool refuses_all(const char *path, long stays)
+{
+	static const char * const refused[] = {
+		"-1", "-2", "x", "1x", "1 2", "1.5", " ", "\n", "4294967295",
+		"4294967296", "18446744073709551615", "18446744073709551616",
+		"99999999999999999999999",
+	};
+	bool good = true;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(refused); i++)
+		good &= refuses(path, refused[i], stays);
+	return good;
 }
 
 /* PAGE_REPORTING_ROUNDS makes everything last as many times longer. */
@@ -193,16 +316,20 @@ static void require(void)
 	order = get_number(ORDER);
 	if (order < 0)
 		ksft_exit_skip("no device takes reports: the order is not set\n");
+	if (get(DEVICE, device, sizeof(device)) || !strcmp(device, "none"))
+		ksft_exit_skip("no device takes reports: there is none\n");
 	if (access("/proc/kpageflags", R_OK))
 		ksft_exit_skip("no /proc/kpageflags: CONFIG_PROC_PAGE_MONITOR is not set\n");
 	default_order = order;
 	default_delay = get_number(DELAY);
+	default_enabled = get_number(ENABLED);
 	max_order = find_max_order();
 	pageblock_order = find_pageblock_order();
 	page_size = sysconf(_SC_PAGESIZE);
-	if (!max_order || !pageblock_order || default_delay < 0)
-		ksft_exit_fail_msg("max_order %u, pageblock_order %u, delay %ld: not understood\n",
-				   max_order, pageblock_order, default_delay);
+	if (!max_order || max_order >= ORDERS || !pageblock_order || default_delay < 0 ||
+	    default_enabled < 0)
+		ksft_exit_fail_msg("not understood: orders %u and %u, delay %ld, enabled %ld\n",
+				   max_order, pageblock_order, default_delay, default_enabled);
 }
 
 void run_tests(const struct test *tests, unsigned int count)
@@ -217,6 +344,7 @@ void run_tests(const struct test *tests, unsigned int count)
 	for (i = 0; i < ARRAY_SIZE(signals); i++)
 		signal(signals[i], on_signal);
 
+	put_number(ENABLED, 1);
 	ksft_set_plan(count);
 	for (i = 0; i < count; i++) {
 		double begin = now();
@@ -224,8 +352,7 @@ void run_tests(const struct test *tests, unsigned int count)
 
 		ksft_print_msg("took %.0f s\n", now() - begin);
 		ksft_test_result_report(result, "%s\n", tests[i].name);
-		set_order(default_order);
-		set_delay(default_delay);
+		settle();
 	}
 	ksft_finished();
 }
@@ -367,6 +494,140 @@ bool wait_reported(void)
 		       LONG_ENOUGH, look.reported, look.free, MOST);
 	ksft_print_msg("and %lu flags where none should be, 0 are wanted\n", look.stray);
 	return false;
+}
+
+/*
+ * What the kernel counts
+ */
+
+const char * const counter_names[COUNTERS] = {
+	"nr_free_pages", "nr_free_reported", "page_reporting_pages",
+	"page_reporting_reused", "page_reporting_passes", "page_reporting_batches",
+	"page_reporting_errors", "page_reporting_deferred",
+};
+
+static void read_counter(struct counters *c, const char *line)
+{
+	char word[64];
+	long value;
+	int i;
+
+	if (sscanf(line, "%63s %ld", word, &value) != 2)
+		return;
+	for (i = 0; i < COUNTERS; i++) {
+		if (!strcmp(word, counter_names[i]))
+			c->of[i] = value;
+	}
+}
+
+/*
+ * Those of each zone in /proc/zoneinfo, which begins with a line "Node", or those of
+ * a file that has no such line. Returns how many there are.
+ */
+unsigned int read_counters(const char *path, struct counters *c, unsigned int room)
+{
+	FILE *file = fopen(path, "r");
+	unsigned int zones = 0;
+	char line[256];
+
+	memset(c, -1, room * sizeof(*c));
+	while (file && fgets(line, sizeof(line), file)) {
+		zones += !strncmp(line, "Node", 4);
+		if (zones > room)
+			ksft_exit_fail_msg("%s has more than %u zones\n", path, room);
+		read_counter(zones ? c + zones - 1 : c, line);
+	}
+	if (file)
+		fclose(file);
+	return zones ?: 1;
+}
+
+/* Of the whole machine, with what processors have counted for themselves */
+void count_now(struct counters *c)
+{
+	put("/proc/sys/vm/stat_refresh", "1");
+	read_counters("/proc/vmstat", c, 1);
+}
+
+/* The same of each zone, for ZONES of them. Returns how many there are. */
+unsigned int zones_now(struct counters *zones)
+{
+	put("/proc/sys/vm/stat_refresh", "1");
+	return read_counters("/proc/zoneinfo", zones, ZONES);
+}
+
+bool wait_counted(enum counter counter, long least)
+{
+	double end = now() + LONG_ENOUGH;
+	struct counters c;
+
+	for (;;) {
+		count_now(&c);
+		if (c.of[counter] >= least)
+			return true;
+		if (now() > end)
+			break;
+		usleep(100000);
+	}
+	ksft_print_msg("after %d s, %s is %ld, not %ld or more\n", LONG_ENOUGH,
+		       counter_names[counter], c.of[counter], least);
+	return false;
+}
+
+/* Looks until nobody takes or frees memory between two looks. */
+#define SETTLES		100
+
+/*
+ * Is @check() true at a time when the counters do not change? Others use memory, so
+ * more than one look may be needed. In the last one @check() tells what is wrong.
+ */
+bool settled(bool (*check)(const struct counters *c, bool tell))
+{
+	struct counters before, after;
+	unsigned int i, still = 0;
+
+	for (i = 1; i <= SETTLES; i++) {
+		bool good;
+
+		count_now(&before);
+		good = check(&before, i == SETTLES);
+		count_now(&after);
+		if (!memcmp(&before, &after, sizeof(before))) {
+			if (good)
+				return true;
+			still++;
+		}
+		usleep(20000);
+	}
+	ksft_print_msg("in %d looks, in %u of which nothing changed\n", SETTLES, still);
+	return false;
+}
+
+/* Blocks of each order that are free and not reported */
+bool read_unreported(unsigned long *blocks)
+{
+	unsigned int orders = 0;
+	char line[512], *word;
+
+	get(UNREPORTED, line, sizeof(line));
+	for (word = strtok(line, " "); word && orders < ORDERS; word = strtok(NULL, " "))
+		blocks[orders++] = strtoul(word, NULL, 10);
+	if (orders == max_order + 1)
+		return true;
+	ksft_print_msg("unreported has %u numbers, not %u\n", orders, max_order + 1);
+	return false;
+}
+
+/* Pages in those of @order and above */
+unsigned long unreported(unsigned int order)
+{
+	unsigned long blocks[ORDERS], pages = 0;
+
+	if (!read_unreported(blocks))
+		return ~0UL;
+	for (; order <= max_order; order++)
+		pages += blocks[order] << order;
+	return pages;
 }
 
 /*

@@ -13,6 +13,23 @@
 #define ORDER		PARAMETERS "order"
 #define DELAY		PARAMETERS "delay_ms"
 
+/* See Documentation/ABI/testing/sysfs-kernel-mm-page_reporting. */
+#define CONTROLS	"/sys/kernel/mm/page_reporting/"
+#define ENABLED		CONTROLS "enabled"
+#define DEVICE		CONTROLS "device"
+#define CAPACITY	CONTROLS "capacity"
+#define UNREPORTED	CONTROLS "unreported"
+#define REPORT_NOW	CONTROLS "report_now"
+
+/* The longest delay, in ms: nothing is reported but what is asked for. */
+#define HOUR		3600000
+
+/* The largest order of any architecture is smaller. */
+#define ORDERS		32
+
+/* More than a machine for tests has */
+#define ZONES		64
+
 /*
  * Seconds that something may take that is sure to happen. It takes one or two
  * when nothing else goes on, but the hypervisor may be slow and busy, and the
@@ -54,6 +71,18 @@ struct pieces {
 	size_t count;
 };
 
+enum counter {
+	FREE, REPORTED, PAGES, REUSED, PASSES, BATCHES, ERRORS, DEFERRED, COUNTERS
+};
+
+/**
+ * struct counters - what the kernel has counted
+ * @of: for each enum counter, or -1 if there is no such line
+ */
+struct counters {
+	long of[COUNTERS];
+};
+
 /**
  * struct test - one TAP result
  * @name: what is tested
@@ -68,6 +97,8 @@ extern unsigned int max_order;		/* of a free block */
 extern unsigned int pageblock_order;
 extern unsigned int default_order;	/* the reporting order that was found */
 extern size_t page_size;
+extern char device[64];			/* its name */
+extern const char * const counter_names[COUNTERS];
 
 int put(const char *path, const char *value);
 int put_number(const char *path, long value);
@@ -75,15 +106,37 @@ int get(const char *path, char *text, size_t size);
 long get_number(const char *path);
 long get_field(const char *path, const char *name);
 
+double now(void);
+
+bool has_value(const char *path, long wanted);
+bool takes(const char *path, const char *text, long value);
+bool takes_number(const char *path, long value);
+bool refuses(const char *path, const char *text, long stays);
+bool refuses_number(const char *path, long value, long stays);
+bool refuses_all(const char *path, long stays);
+
 void run_tests(const struct test *tests, unsigned int count);
 void on_exit_do(void (*undo)(void));
 unsigned int rounds(unsigned int count);
 
 int set_order(unsigned int order);
 int set_delay(unsigned int ms);
+int enable(bool on);
+int report_now(void);
+bool report_all(void);
+int unbind_device(void);
+int bind_device(void);
 void look_now(struct look *look);
 void look_again(struct look *look);
 bool wait_reported(void);
+
+unsigned int read_counters(const char *path, struct counters *c, unsigned int room);
+unsigned int zones_now(struct counters *zones);
+void count_now(struct counters *c);
+bool wait_counted(enum counter counter, long least);
+bool settled(bool (*check)(const struct counters *c, bool tell));
+bool read_unreported(unsigned long *blocks);
+unsigned long unreported(unsigned int order);
 
 size_t available(unsigned int parts);
 void *take(size_t bytes);
