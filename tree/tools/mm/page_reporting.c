@@ -67,24 +67,24 @@ static const char help[] =
 "               that a CPU keeps for itself are not among them, nor are blocks\n"
 "               that are with the device at the moment\n"
 "  unreported   the part of it that was not reported since it became free:\n"
-"               /sys/kernel/mm/page_reporting/unreported. Behind it: what of that is\n"
-"               in blocks of the reporting order and above, and so yet to be\n"
-"               reported. Zones that are short of memory, or smaller than a batch,\n"
-"               keep theirs\n"
-"  reported     the part of it that was: nr_free_reported of /proc/vmstat. In the\n"
-"               table of the orders: free less unreported\n"
+"               /sys/kernel/mm/page_reporting/unreported. Behind it: what of it\n"
+"               is in blocks of the reporting order and above, and so yet to be\n"
+"               reported. Zones short of memory, or smaller than a batch, keep\n"
+"               theirs\n"
+"  reported     the part of it that was: nr_free_reported of /proc/vmstat. In\n"
+"               the table of the orders: free less unreported\n"
 "  used         MemTotal of /proc/meminfo, less free\n"
 "  order        a block of order N is 2^N pages. Blocks of the reporting order,\n"
 "               marked with >, and above are reported; smaller ones never are\n"
 "  MiB/s, and totals, from /proc/vmstat:\n"
 "    reported   page_reporting_pages: what the device was told of, and took\n"
-"    reused     page_reporting_reused: what left the reported blocks since it was\n"
-"               allocated or split. A block counts whole\n"
+"    reused     page_reporting_reused: what was in reported blocks that were\n"
+"               allocated, or split to allocate a part. A block counts whole\n"
 "    passes     page_reporting_passes: passes over a zone; a machine has several\n"
 "    batches    page_reporting_batches: lists of blocks handed to the device\n"
 "    errors     page_reporting_errors: batches that the device refused\n"
-"    deferred   page_reporting_deferred: passes over a zone put off or cut short,\n"
-"               because it is short of memory\n"
+"    deferred   page_reporting_deferred: passes over a zone put off or cut\n"
+"               short, because it is short of memory\n"
 "  last pass    how long ago page_reporting_passes was seen to change. Passes\n"
 "               before this program started are not known to it\n"
 "  order, delay, device, capacity (the most blocks in a batch) and whether\n"
@@ -101,8 +101,8 @@ static const char help[] =
 "\n"
 "Counters are kept for each CPU, and what is read can be a second old. json and\n"
 "report-now have them summed up before, through /proc/sys/vm/stat_refresh, if\n"
-"they may; the live view and log do not, which would wake all CPUs. The files are\n"
-"read one after another. What happens in between is in some of them only.\n"
+"they may; the live view and log do not, which would wake all CPUs. The files\n"
+"are read one after another. What happens in between is in some of them only.\n"
 "\n"
 "report-now counts all that was reported meanwhile, whoever asked for it. Ctrl-C\n"
 "ends the waiting, not the reporting.\n"
@@ -726,7 +726,8 @@ static void draw_settings(FILE *out, const struct view *view)
 	if (has_device(settings))
 		fprintf(out, ", device %s, %lld blocks in a batch", settings->device,
 			settings->capacity);
-	fprintf(out, "   %s\n", time_text(&view->now.wall).s);
+	/* The time without the date */
+	fprintf(out, "   %s\n", time_text(&view->now.wall).s + strlen("yyyy-mm-ddT"));
 	if (settings->order < 0)
 		fprintf(out, "no order yet");
 	else
@@ -775,14 +776,14 @@ static void draw_memory(FILE *out, const struct sample *now)
 	long long order = now->settings.order;
 
 	draw_bar(out, now, free);
-	fprintf(out, "used       %11s #\n", human(used).s);
-	fprintf(out, "free       %11s\n", human(free).s);
-	fprintf(out, " reported  %11s " GREEN "=" PLAIN "\n",
+	fprintf(out, "# used      %10s\n", human(used).s);
+	fprintf(out, "  free      %10s\n", human(free).s);
+	fprintf(out, GREEN "=" PLAIN " reported  %10s\n",
 		human(now->counters.value[REPORTED_NOW]).s);
-	fprintf(out, " unreported%11s " YELLOW "-" PLAIN,
+	fprintf(out, YELLOW "-" PLAIN " unreported%10s",
 		human(pages_from(&now->unreported, 0)).s);
 	if (order >= 0)
-		fprintf(out, " %s in blocks of order %lld and above",
+		fprintf(out, ", %s of it in blocks of order %lld and above",
 			human(pages_from(&now->unreported, order)).s, order);
 	fputs("\n\n", out);
 }
@@ -856,7 +857,7 @@ static const char *long_state(int state)
 	case EXIT_NO_DEVICE:
 		return "no device takes reports. Give the machine a balloon that does";
 	case EXIT_STOPPED:
-		return "reporting is stopped. To resume it, write 1 to " SETTINGS "/enabled";
+		return "reporting is stopped. To resume: echo 1 > " SETTINGS "/enabled";
 	default:
 		return "reporting is on";
 	}

@@ -523,7 +523,7 @@ static void restore_min_free(void)
 
 /*
  * More and more is held back for emergencies, until a zone has too little besides for
- * a batch. Up to four fifths of what is free: nobody is short of it. Half of all is in
+ * a batch. Up to nine tenths of what is free: nobody is short of it. Half of all is in
  * use, or it would be as much as the zone has, which no memory that is freed changes.
  */
 static int short_of_memory(void)
@@ -542,7 +542,7 @@ static int short_of_memory(void)
 	fill(memory, bytes, 1);
 	free = get_field("/proc/meminfo", "MemFree:");
 	count_now(&before);
-	for (tenths = 3; !err && tenths <= 8; tenths++) {
+	for (tenths = 3; !err && tenths <= 9; tenths++) {
 		put_number(MIN_FREE, free * tenths / 10);
 		err = report_now();
 	}
