@@ -89,7 +89,7 @@ byte fails_left = FAILS;
 byte freers_left = ZONES;
 byte writers_left = WRITERS + OTHERS;
 bool changes_done;
-byte extra;			/* passes that may start with nothing requested */
+byte extra;			/* passes that may start with nothing requested: one for each writer */
 byte writer;			/* 0: yet to come, 1: here, 2: has returned */
 byte ticket = NONE;		/* the writer's */
 byte owed[2];			/* of unreported: since before the writer came */
@@ -508,7 +508,6 @@ proctype Changes()
 	changes_done = true
 }
 
-/* page_reporting_hurry() */
 #ifdef MUT_HURRY_UNLOCKED
 #define hold(m)		skip
 #define held(m)		false
@@ -517,6 +516,7 @@ proctype Changes()
 #define held(m)		m
 #endif
 
+/* page_reporting_hurry() */
 inline hurry(old, error)
 {
 	atomic {

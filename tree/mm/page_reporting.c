@@ -72,9 +72,9 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *
  * Only a request leaves IDLE and only the worker leaves REQUESTED, so the work
  * is queued by exactly one of them, once for each pass. Who wants a report now
- * has it run without the delay, and may queue it once more when a pass starts
- * just then: in any state, the next pass is then one that nothing was requested
- * for, and finds nothing.
+ * queues it as well, to have it run without the delay. If that meets with a pass
+ * that starts, or with a kick that is on its way, there is one pass more, which
+ * nothing was requested for.
  *
  * What holds at all times, and what would show that it does not:
  *
@@ -232,17 +232,19 @@ static void page_reporting_serve(int tickets, int result)
 /*
  * Called by whoever queues the work: the worker, which is the one to change the
  * number of failures, or a request that has found the device idle. It was not
- * made idle before the number was 0 again.
+ * made idle before the number was 0 again, but report_now may have had the next
+ * pass begin since.
  */
 static unsigned long page_reporting_delay(struct page_reporting_dev_info *prdev)
 {
+	unsigned int failures = READ_ONCE(prdev->failures);
 	unsigned long delay = READ_ONCE(page_reporting_delay_ms);
 
-	if (!prdev->failures)
+	if (!failures)
 		return msecs_to_jiffies(delay);
 
 	delay = max(delay, PAGE_REPORTING_BACKOFF_MS) <<
-		min(prdev->failures, PAGE_REPORTING_BACKOFF_MAX);
+		min(failures, PAGE_REPORTING_BACKOFF_MAX);
 
 	return msecs_to_jiffies(min(delay, PAGE_REPORTING_DELAY_MAX));
 }
@@ -616,8 +618,9 @@ static void page_reporting_process(struct work_struct *work)
 	pass.capacity = pass.prdev->capacity;
 
 	/*
-	 * A plain store loses no request. State is REQUESTED here and only the
-	 * worker leaves that, so it overwrites nothing else. A request that came
+	 * A plain store loses no request. State is REQUESTED here, or IDLE until
+	 * a request comes if this is a pass too many, and only the worker leaves
+	 * REQUESTED, so it overwrites nothing else. A request that came
 	 * before it was made under zone->lock, after its block was on the list.
 	 * The pass has yet to take that lock, so it will see the block. A request
 	 * that comes after it makes the state REQUESTED again. There is no second
@@ -643,7 +646,7 @@ static void page_reporting_process(struct work_struct *work)
 		page_reporting_defer_all();
 	}
 	/* What this pass has not reported is left to another one. */
-	pass.prdev->failures = err ? pass.prdev->failures + 1 : 0;
+	WRITE_ONCE(pass.prdev->failures, err ? pass.prdev->failures + 1 : 0);
 	if (err || pass.more)
 		page_reporting_request(pass.prdev, err ? "error" : "rest");
 	/* More has come to a list than was on it, and may have taken its place. */
@@ -942,9 +945,11 @@ static int page_reporting_hurry(void)
 
 	prdev = page_reporting_active();
 	if (prdev) {
-		/* The work of an earlier request is queued after that, or runs. */
-		if (!page_reporting_requested(prdev, "now"))
-			irq_work_sync(&prdev->kick);
+		/*
+		 * Whether or not another request has queued it, or is about to:
+		 * that would be with the delay.
+		 */
+		page_reporting_requested(prdev, "now");
 		mod_delayed_work(system_freezable_wq, &prdev->work, 0);
 	}
 	mutex_unlock(&page_reporting_mutex);
