@@ -400,11 +400,26 @@ def select(rows, column, **wanted):
             if all(row[key] == value for key, value in wanted.items())]
 
 
+# After a figure that was measured once: of how far others would be from it nothing is known.
+ONCE = "¹"
+
+
+def median(values):
+    if not values:
+        raise Failure("a sample is missing: measure it again")
+    return statistics.median(values)
+
+
 def value(values, digits=1):
     """Median, and how far the others are from it at most; without more, all are alike."""
-    middle = statistics.median(values)
+    middle = median(values)
+    # Of two whole numbers the middle may be none.
+    if not digits and middle % 1 == 0.5 and all(v % 1 == 0 for v in values):
+        digits = 1
     spread = max(abs(v - middle) for v in values)
     text = f"{middle:,.{digits}f}"
+    if len(values) == 1:
+        return text + ONCE
     return text if round(spread, digits) == 0 else f"{text} ± {spread:,.{digits}f}"
 
 
@@ -416,16 +431,17 @@ compared = []
 
 def judge(what, ours, theirs, digits=1, level=LEVEL, more_is_better=False):
     """Ours is compared with upstream's: one of the things that RESULTS.md says in words."""
-    mine, other = statistics.median(ours), statistics.median(theirs)
+    mine, other = median(ours), median(theirs)
+    once = ONCE if len(ours) == len(theirs) == 1 else ""
     apart = max(ours) < min(theirs) or min(ours) > max(theirs)
     better = None
     if apart and abs(mine - other) > level * max(abs(mine), abs(other)):
         better = "ours" if (mine > other) == more_is_better else "upstream"
-    compared.append((what, f"{mine:,.{digits}f}", f"{other:,.{digits}f}", better))
+    compared.append((what, f"{mine:,.{digits}f}{once}", f"{other:,.{digits}f}{once}", better))
 
 
 def ratio(ours, theirs, digits=2):
-    mine, other = statistics.median(ours), statistics.median(theirs)
+    mine, other = median(ours), median(theirs)
     return f"{mine / other:.{digits}f}" if other else "–"
 
 
