@@ -11,8 +11,8 @@ ORDERS, QUICK_ORDERS = (9, 0), (9,)
 REPEATS, QUICK_REPEATS = 2, 1
 
 
-def one(flavour, order, mib, _repeat):
-    return cycles("redundant", flavour, MEM, mib, (IDLE,), CYCLES,
+def one(flavour, order, mib, repeat):
+    return cycles("redundant", flavour, MEM, mib, (IDLE,), CYCLES, repeat,
                   append=("transparent_hugepage=never", f"{PARAMETER}order={order}"))
 
 

@@ -4,8 +4,8 @@
 import os
 import time
 
-from common import (COLOURS, Cgroup, Failure, Sampler, Table, Trace, guest, line, read, save, say, select,
-                    side_by_side, together, turns, used)
+from common import (COLOURS, SETTLE, Cgroup, Failure, Sampler, Table, Trace, guest, line, median, read, save, say,
+                    select, side_by_side, together, turns, used)
 
 TITLE = "Time to return: 80 % of a guest is freed at once"
 SHARE, HOLD = 0.8, 1000
@@ -17,11 +17,13 @@ REPEATS, QUICK_REPEATS = {1024: 3, 4096: 2, 10240: 2, 16384: 2}, 1
 PATIENCE = 120
 FLAVOURS = ("upstream", "ours")
 PARTS = (50, 90, 99)
+# What is left is looked at so many seconds after 99 % are back.
+LATER = (1, 10)
 COUNTS = ("discarded_mib", "discards", "kicks", "worker_minstr")
 
 
-def program(mib):
-    return ("/cycle", str(int(mib * SHARE)), str(HOLD), "1", str(PATIENCE * 1000))
+def program(mib, hold=HOLD):
+    return ("/cycle", str(int(mib * SHARE)), str(hold), "1", str(PATIENCE * 1000))
 
 
 def timed(flavour, mib):
@@ -70,8 +72,9 @@ def counted(flavour, mib):
 
 def measure(quick):
     sizes = QUICK_SIZES if quick else SIZES
-    with Table("return", "flavour", "mib", "repeat", "freed_mib", "munmap_s", "peak_mib", "floor_mib",
-               "cgroup_mib", *(f"t{part}_s" for part in PARTS)) as figures, \
+    with Table("return", "flavour", "mib", "repeat", "freed_mib", "munmap_s", "peak_mib",
+               *(f"{what}{later}_mib" for later in LATER for what in ("left", "cgroup")),
+               *(f"t{part}_s" for part in PARTS)) as figures, \
             Table("return-samples", "flavour", "mib", "repeat", "s", "rss_mib",
                   "cgroup_mib") as samples:
         for mib in sizes:
