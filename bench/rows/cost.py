@@ -154,11 +154,13 @@ def report(_folder):
             text += (f"alloc_pages() and __free_pages(), {title}, {state}: instructions for each "
                      "block\n\n" + table(head, lines) + "\n")
     size = read("size")
+    columns = ("added", "removed", "grown", "shrunk", "up", "down", "core")
+    by = {row["flavour"]: row for row in size}
     text += ("The kernel's size to that of `without`, by bloat-o-meter; the core is page_reporting*, "
              "__free_one_page() and __putback_isolated_page():\n\n"
              + table(["", "functions and data added", "removed", "grown", "shrunk", "bytes more",
                       "bytes less", "of it the core"],
-                     [[row["flavour"], *(f"{row[key]:.0f}" for key in
-                                         ("added", "removed", "grown", "shrunk", "up", "down", "core"))]
-                      for row in size]))
+                     [[flavour, *(f"{row[key]:.0f}" for key in columns)] for flavour, row in by.items()]
+                     + [["ours / upstream", *(ratio([by["ours"][key]], [by["upstream"][key]])
+                                              for key in columns)]]))
     return text
