@@ -290,24 +290,41 @@ class Cgroup:
             ("memory.usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control", ("rss", "cache"))
             if old else ("memory.current", "memory.max", "memory.events", ("anon", "file", "kernel")))
         self.kernel = "memory.kmem.usage_in_bytes" if old else None
-        parent = base + own.get(old or "", "/")
-        self.path = os.path.join(parent if os.path.isdir(parent) else base,
-                                 f"page-reporting-bench-{os.getpid()}-{next(Cgroup.numbers)}")
+        parent = base + own.get(old or "", "/").rstrip("/")
+        while parent != base and not (os.path.isdir(parent) if old else self._hands_on(parent)):
+            parent = os.path.dirname(parent)
+        self.path = os.path.join(parent, f"page-reporting-bench-{os.getpid()}-{next(Cgroup.numbers)}")
         try:
             os.mkdir(self.path)
             self.mib()
             if limit_mib:
-                with open(os.path.join(self.path, limit), "w", encoding="ascii") as file:
-                    file.write(str(limit_mib * MIB))
+                self._set(limit, limit_mib * MIB)
+                # A host that swaps would carry more, and slowly.
+                for swap in ("memory.swap.max", "memory.swappiness"):
+                    if os.path.exists(os.path.join(self.path, swap)):
+                        self._set(swap, 0)
         except OSError as error:
             self.remove()
             raise Failure("the host's kernel can not count memory for this row: it needs root, and "
                           f"a cgroup with the memory controller ({error})") from error
 
+    @staticmethod
+    def _hands_on(path):
+        """Whether groups in this one count memory: not in one that has processes itself, as a login's."""
+        try:
+            with open(os.path.join(path, "cgroup.subtree_control"), encoding="ascii") as file:
+                return "memory" in file.read().split()
+        except OSError:
+            return False
+
     def takes(self, machine):
         """QEMU will be in this group from its start."""
         machine.command[:0] = ["sh", "-c", 'echo $$ >"$0" && exec "$@"',
                                os.path.join(self.path, "cgroup.procs")]
+
+    def _set(self, name, number):
+        with open(os.path.join(self.path, name), "w", encoding="ascii") as file:
+            file.write(str(number))
 
     def _number(self, name):
         with open(os.path.join(self.path, name), encoding="ascii") as file:
