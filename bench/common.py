@@ -218,8 +218,15 @@ class Sampler(threading.Thread):
         self.join()
 
 
-# Until a guest has settled, what was free at first is part of what is reported.
-WARM = 2
+# Until a guest has settled, what was free at first is part of what is reported, and what
+# the rest of the kernel does once after its start is part of what the workers take. After
+# the first cycle it is idle for so many ms more: that is a moment of the host. Then all
+# that is free has been reported, and it takes some cycles until each is as the next.
+WARM = 5
+SETTLE = 60000
+# Guests that count their time in instructions do the same each time. Each repeat begins
+# this much later, in ms, so that passes and ticks come at other times.
+LATER = 370
 # What cycles() says of each cycle
 CYCLE = ("reported_mib", "taken_back_mib", "discards", "kicks", "worker_minstr", "program_minstr",
          "host_cpu_s")
@@ -238,11 +245,13 @@ def used(machine, when="used"):
             if line.startswith(f"guest: {when} ")]
 
 
-def cycles(name, flavour, mem, mib, idles, count, append=()):
+def cycles(name, flavour, mem, mib, idles, count, repeat, append=()):
     """A guest takes, frees and is idle: CYCLE for each, after WARM more of them.
 
     idles: ms, one after the other
     """
+    idles = [int(idles[i % len(idles)]) for i in range(WARM + count)]
+    idles[0] += SETTLE + repeat * LATER
     machine = guest(name, flavour, mem, ("/cycle", str(mib), "0", str(WARM + count), *map(str, idles)),
                     append=append, icount=True)
     with machine:
@@ -281,24 +290,41 @@ class Cgroup:
             ("memory.usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control", ("rss", "cache"))
             if old else ("memory.current", "memory.max", "memory.events", ("anon", "file", "kernel")))
         self.kernel = "memory.kmem.usage_in_bytes" if old else None
-        parent = base + own.get(old or "", "/")
-        self.path = os.path.join(parent if os.path.isdir(parent) else base,
-                                 f"page-reporting-bench-{os.getpid()}-{next(Cgroup.numbers)}")
+        parent = base + own.get(old or "", "/").rstrip("/")
+        while parent != base and not (os.path.isdir(parent) if old else self._hands_on(parent)):
+            parent = os.path.dirname(parent)
+        self.path = os.path.join(parent, f"page-reporting-bench-{os.getpid()}-{next(Cgroup.numbers)}")
         try:
             os.mkdir(self.path)
             self.mib()
             if limit_mib:
-                with open(os.path.join(self.path, limit), "w", encoding="ascii") as file:
-                    file.write(str(limit_mib * MIB))
+                self._set(limit, limit_mib * MIB)
+                # A host that swaps would carry more, and slowly.
+                for swap in ("memory.swap.max", "memory.swappiness"):
+                    if os.path.exists(os.path.join(self.path, swap)):
+                        self._set(swap, 0)
         except OSError as error:
             self.remove()
             raise Failure("the host's kernel can not count memory for this row: it needs root, and "
                           f"a cgroup with the memory controller ({error})") from error
 
+    @staticmethod
+    def _hands_on(path):
+        """Whether groups in this one count memory: not in one that has processes itself, as a login's."""
+        try:
+            with open(os.path.join(path, "cgroup.subtree_control"), encoding="ascii") as file:
+                return "memory" in file.read().split()
+        except OSError:
+            return False
+
     def takes(self, machine):
         """QEMU will be in this group from its start."""
         machine.command[:0] = ["sh", "-c", 'echo $$ >"$0" && exec "$@"',
                                os.path.join(self.path, "cgroup.procs")]
+
+    def _set(self, name, number):
+        with open(os.path.join(self.path, name), "w", encoding="ascii") as file:
+            file.write(str(number))
 
     def _number(self, name):
         with open(os.path.join(self.path, name), encoding="ascii") as file:
@@ -400,11 +426,26 @@ def select(rows, column, **wanted):
             if all(row[key] == value for key, value in wanted.items())]
 
 
+# After a figure that was measured once: of how far others would be from it nothing is known.
+ONCE = "¹"
+
+
+def median(values):
+    if not values:
+        raise Failure("a sample is missing: measure it again")
+    return statistics.median(values)
+
+
 def value(values, digits=1):
     """Median, and how far the others are from it at most; without more, all are alike."""
-    middle = statistics.median(values)
+    middle = median(values)
+    # Of two whole numbers the middle may be none.
+    if not digits and middle % 1 == 0.5 and all(v % 1 == 0 for v in values):
+        digits = 1
     spread = max(abs(v - middle) for v in values)
     text = f"{middle:,.{digits}f}"
+    if len(values) == 1:
+        return text + ONCE
     return text if round(spread, digits) == 0 else f"{text} ± {spread:,.{digits}f}"
 
 
@@ -416,16 +457,17 @@ compared = []
 
 def judge(what, ours, theirs, digits=1, level=LEVEL, more_is_better=False):
     """Ours is compared with upstream's: one of the things that RESULTS.md says in words."""
-    mine, other = statistics.median(ours), statistics.median(theirs)
+    mine, other = median(ours), median(theirs)
+    once = ONCE if len(ours) == len(theirs) == 1 else ""
     apart = max(ours) < min(theirs) or min(ours) > max(theirs)
     better = None
     if apart and abs(mine - other) > level * max(abs(mine), abs(other)):
         better = "ours" if (mine > other) == more_is_better else "upstream"
-    compared.append((what, f"{mine:,.{digits}f}", f"{other:,.{digits}f}", better))
+    compared.append((what, f"{mine:,.{digits}f}{once}", f"{other:,.{digits}f}{once}", better))
 
 
 def ratio(ours, theirs, digits=2):
-    mine, other = statistics.median(ours), statistics.median(theirs)
+    mine, other = median(ours), median(theirs)
     return f"{mine / other:.{digits}f}" if other else "–"
 
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * latency MODULE ORDER COUNT: the longest time with interrupts off while free blocks
+ * latency MODULE ORDER COUNT TIME: the longest time with interrupts off while free blocks
  * are reported and the guest is idle otherwise. The module takes COUNT blocks and frees
  * every other of them. Then the kernel's tracer says what was longest in the time in
  * which passes run, and where.
@@ -14,9 +14,9 @@
 
 #include "../../guest/put.h"
 #include "module.h"
+#include "settle.h"
 
 #define TRACING	"/sys/kernel/tracing/"
-#define SETTLE	60	/* seconds, in which what is free has been reported */
 
 static int show(const char *path, int lines)
 {
@@ -36,8 +36,8 @@ int main(int argc, char **argv)
 	int err;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc != 4) {
-		printf("guest: usage: latency MODULE ORDER COUNT\n");
+	if (argc != 5) {
+		printf("guest: usage: latency MODULE ORDER COUNT TIME\n");
 		return 2;
 	}
 	if (mount("tracefs", TRACING, "tracefs", 0, NULL) && errno != EBUSY) {
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 		printf("guest: %s: %s\n", argv[1], strerror(err));
 		return 1;
 	}
-	sleep(SETTLE);
+	settle(atoi(argv[4]));
 
 	/* Freeing them is not what is looked at; the next pass is two seconds away. */
 	if (put("/sys/module/blocks/parameters/free", "1") ||

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from common import (COLOURS, HERE, PARAMETER, Cgroup, Failure, Table, Trace, guest, line, read, save, say,
+from common import (COLOURS, HERE, PARAMETER, Cgroup, Failure, Table, Trace, guest, line, ratio, read, save, say,
                     select, side_by_side, table, together, value)
 
 TITLE = "A real job: a part of the kernel is built, cleaned, and the caches are dropped"
@@ -189,18 +189,17 @@ def report(folder):
             + side_by_side(FLAVOURS, lines))
     lines = []
     for order in sorted({row["order"] for row in rows}):
-        def of(column, flavour):
-            return select(rows, column, flavour=flavour, order=order, repeat=1)
-
-        def left(flavour):
-            return select(after, "held_mib", flavour=flavour, order=order, repeat=1, step="drop")
-        lines.append([f"{order:.0f}", *(value(of(column, f), digits) for column, digits in
-                                        (("held_gib_min", 2), ("resident_gib_min", 2), ("worker_minstr", 2),
-                                         ("build_ginstr", 2)) for f in ("upstream", "ours")),
-                      *(value(left(f), 0) for f in ("upstream", "ours"))])
-    return (text + "\nBy order, one run each:\n\n"
-            + table(["order", *(f"{what}, {f}" for what in
-                                ("GiB minutes", "RSS only", "workers, million", "build, billion", "MiB at last")
-                                for f in ("upstream", "ours"))], lines)
+        def of(column, raw=rows, **key):
+            return [select(raw, column, flavour=flavour, order=order, repeat=1, **key)
+                    for flavour in ("upstream", "ours")]
+        lines.append([f"{order:.0f}"])
+        for upstream, ours, digits in (
+                (*of("held_gib_min"), 2), (*of("resident_gib_min"), 2), (*of("worker_minstr"), 2),
+                (*of("build_ginstr"), 2), (*of("held_mib", after, step="drop"), 0)):
+            lines[-1] += [value(upstream, digits), value(ours, digits), ratio(ours, upstream)]
+    return (text + "\nBy order:\n\n"
+            + table(["order", *(head for what in ("GiB minutes", "RSS only", "workers, million",
+                                                  "build, billion", "MiB at last")
+                                for head in (what + ", upstream", "ours", "ratio"))], lines)
             + "\n![The host's memory of the guest over time, and footprint against cost by order]"
             "(job.png)\n")

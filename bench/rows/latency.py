@@ -22,10 +22,10 @@ def prepare():
     modules(CONFIG, "blocks")
 
 
-def one(flavour, order, _repeat):
+def one(flavour, order, repeat):
     mib, count = CASES[order]
     module = f"/blocks-{'ours' if flavour == 'off' else flavour}.ko"
-    machine = guest("latency", flavour, mib, ("/latency", module, str(order), str(count)),
+    machine = guest("latency", flavour, mib, ("/latency", module, str(order), str(count), str(repeat)),
                     append=(f"{PARAMETER}order={order}",), icount=True, config=CONFIG,
                     extra=("-object", f"memory-backend-ram,id=ram,size={mib}M,reserve=off",
                            "-machine", "memory-backend=ram"))
