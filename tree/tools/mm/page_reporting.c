@@ -1155,13 +1155,14 @@ static void fail_report(int err, const struct settings *settings)
 static void show_report(const struct sample *before, const struct sample *after,
 			double seconds)
 {
+	const struct counters *then = &before->counters, *now = &after->counters;
 	long long order = after->settings.order;
 	unsigned long long all = pages_from(&after->unreported, 0);
 	unsigned long long large = order < 0 ? 0 : pages_from(&after->unreported, order);
 
-	printf("reported %s in %.3f s, in %llu batches\n",
-	       human(since(&before->counters, &after->counters, REPORTED)).s, seconds,
-	       since(&before->counters, &after->counters, BATCHES));
+	printf("reported %s in %.3f s, in %llu batches, %llu errors\n",
+	       human(since(then, now, REPORTED)).s, seconds, since(then, now, BATCHES),
+	       since(then, now, ERRORS));
 	printf("unreported: %s in blocks of order %lld and above, %s in smaller ones\n",
 	       human(large).s, order, human(all - large).s);
 	flush_output();
