@@ -215,6 +215,7 @@ static void page_reporting_serve(int tickets, int result)
 		return;
 
 	WRITE_ONCE(page_reporting_result, result);
+	/* Pairs with the acquire in page_reporting_is_served(). */
 	smp_store_release(&page_reporting_served, tickets);
 	wake_up_all(&page_reporting_wait);
 }

@@ -813,7 +813,7 @@ static void write_now_in_report(struct fake_device *fake)
 	schedule_work(&now_work->work);
 	while (atomic_read(&page_reporting_tickets) == tickets ||
 	       !fake_pending(fake))
-		msleep(1);
+		usleep_range(1000, 2000);
 }
 
 static void now_is_served_by_next_pass(struct kunit *test)
