@@ -1110,12 +1110,14 @@ static void counter_of_use(struct kunit *test)
 	buddy = page + (1 << (MAX_PAGE_ORDER - 1));
 	set_page_refcounted(buddy);
 	__free_pages(buddy, MAX_PAGE_ORDER - 1);
+	drain_all_pages(NULL);
 	run_passes(fake);
 	KUNIT_EXPECT_TRUE(test, PageReported(buddy));
 	reused = counted(PAGE_REPORTING_REUSED);
 	reported = counted(NR_FREE_REPORTED);
 
 	__free_pages(page, MAX_PAGE_ORDER - 1);
+	drain_all_pages(NULL);
 	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_REUSED), reused);
 	KUNIT_EXPECT_EQ(test, reported - counted(NR_FREE_REPORTED),
 			1UL << (MAX_PAGE_ORDER - 1));

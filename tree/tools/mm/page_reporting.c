@@ -115,7 +115,8 @@ static const char help[] =
 "  4  no device takes reports (log, json and live view: at the last look)\n"
 "  5  reporting is stopped (log, json and live view: at the last look)\n"
 "  6  only root may do this\n"
-"  7  report-now: not all could be reported, memory is short\n"
+"  7  report-now: not all was reported. Memory is short, or so much became free\n"
+"     meanwhile that some is left\n"
 "  8  report-now: not done yet, and goes on\n"
 "  9  report-now: the device or its driver failed\n";
 
@@ -785,7 +786,7 @@ static void draw_memory(FILE *out, const struct sample *now)
 	if (order >= 0)
 		fprintf(out, ", %s of it in blocks of order %lld and above",
 			human(pages_from(&now->unreported, order)).s, order);
-	fputs("\n\n", out);
+	fputc('\n', out);
 }
 
 static void draw_last_pass(FILE *out, const struct view *view)
@@ -863,7 +864,7 @@ static const char *long_state(int state)
 	}
 }
 
-/* For output that others read: what is wrong is said beside it, once. */
+/* What is wrong is said once, and not in the output, which others may read. */
 static void say_state(const struct view *view, int last)
 {
 	if (view->state != last)
@@ -1099,6 +1100,8 @@ static int watch(const struct options *opt)
 		putchar('\n');
 	terminal_restore();
 	flush_output();
+	if (opt->mode == LIVE && !enough)
+		say_state(&view, EXIT_OK);
 
 	return enough ? EXIT_OK : view.state;
 }
@@ -1139,7 +1142,7 @@ static void fail_report(int err, const struct settings *settings)
 			fatal(state, "%s", long_state(state));
 		fatal(EXIT_NO_DEVICE, "there was no device for a moment, or a stop. Try again");
 	case EAGAIN:
-		fatal(EXIT_SHORT, "not all was reported: memory is short. Free some, try again");
+		fatal(EXIT_SHORT, "not all was reported: memory short or just freed. Try again");
 	case ENOMEM:
 		fatal(EXIT_SHORT, "no memory for the list of blocks. Free some, try again");
 	case ETIMEDOUT:
@@ -1160,7 +1163,7 @@ static void show_report(const struct sample *before, const struct sample *after,
 	unsigned long long all = pages_from(&after->unreported, 0);
 	unsigned long long large = order < 0 ? 0 : pages_from(&after->unreported, order);
 
-	printf("reported %s in %.3f s, in %llu batches, %llu errors\n",
+	printf("reported %s in %.3f s (batches %llu, errors %llu)\n",
 	       human(since(then, now, REPORTED)).s, seconds, since(then, now, BATCHES),
 	       since(then, now, ERRORS));
 	printf("unreported: %s in blocks of order %lld and above, %s in smaller ones\n",
