@@ -312,7 +312,7 @@ void page_reporting_notify(void)
 /*
  * What is counted is kept per CPU by the zone's other counters: the allocator's
  * paths get no lock and no shared cacheline for it. The number of blocks of each
- * order changes with their nr_free, next to it.
+ * order changes with their nr_free, under the same lock.
  */
 static void page_reporting_count(struct zone *zone, enum zone_stat_item item,
 				 long delta)
@@ -326,7 +326,7 @@ static void page_reporting_flag(struct page *page, struct zone *zone,
 				unsigned int order)
 {
 	SetPageReported(page);
-	zone->free_area[order].nr_reported++;
+	zone->nr_reported[order]++;
 	page_reporting_count(zone, NR_FREE_REPORTED, 1L << order);
 }
 
@@ -334,7 +334,7 @@ void __page_reporting_forget(struct page *page, struct zone *zone,
 			     unsigned int order)
 {
 	ClearPageReported(page);
-	zone->free_area[order].nr_reported--;
+	zone->nr_reported[order]--;
 	page_reporting_count(zone, NR_FREE_REPORTED, -(1L << order));
 }
 
@@ -520,18 +520,23 @@ static int page_reporting_lists(struct page_reporting_pass *pass,
 	return err;
 }
 
+/* Free blocks of this order that are not reported */
+static unsigned long page_reporting_blocks(struct zone *zone, unsigned int order)
+{
+	lockdep_assert_held(&zone->lock);
+
+	return zone->free_area[order].nr_free - zone->nr_reported[order];
+}
+
 /* Pages in blocks of this order and above that are to be reported */
 static unsigned long page_reporting_unreported(struct zone *zone,
 					       unsigned int order)
 {
 	unsigned long pages = 0;
-	struct free_area *area;
 
 	spin_lock_irq(&zone->lock);
-	for (; order < NR_PAGE_ORDERS; order++) {
-		area = &zone->free_area[order];
-		pages += (area->nr_free - area->nr_reported) << order;
-	}
+	for (; order < NR_PAGE_ORDERS; order++)
+		pages += page_reporting_blocks(zone, order) << order;
 	spin_unlock_irq(&zone->lock);
 
 	return pages;
@@ -1101,17 +1106,14 @@ static ssize_t unreported_show(struct kobject *kobj, struct kobj_attribute *attr
 			       char *buf)
 {
 	unsigned long blocks[NR_PAGE_ORDERS] = {};
-	struct free_area *area;
 	unsigned int order;
 	struct zone *zone;
 	int len = 0;
 
 	for_each_populated_zone(zone) {
 		spin_lock_irq(&zone->lock);
-		for (order = 0; order < NR_PAGE_ORDERS; order++) {
-			area = &zone->free_area[order];
-			blocks[order] += area->nr_free - area->nr_reported;
-		}
+		for (order = 0; order < NR_PAGE_ORDERS; order++)
+			blocks[order] += page_reporting_blocks(zone, order);
 		spin_unlock_irq(&zone->lock);
 	}
 

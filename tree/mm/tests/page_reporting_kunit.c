@@ -236,7 +236,7 @@ static void walk_zone(struct zone *zone, struct free_walk *walk, bool forget)
 			}
 		}
 		if (blocks != zone->free_area[order].nr_free ||
-		    reported != zone->free_area[order].nr_reported)
+		    reported != zone->nr_reported[order])
 			walk->wrong_zones++;
 		free_reported += reported << order;
 		if (order < page_reporting_order)
