@@ -6,7 +6,7 @@
 .PHONY: help demo check check-all bench tree export kernel
 
 # Passed on to the programs if they are given here or in the environment.
-export KERNEL_SOURCE MEM TAKE ACCEL ONLY AGAIN QUICK FLAVOUR JOBS
+export KERNEL_SOURCE MEM TAKE UML ACCEL ONLY AGAIN QUICK FLAVOUR JOBS
 FLAVOUR ?= ours
 
 help: ## list the doors
@@ -14,6 +14,7 @@ help: ## list the doors
 	@echo
 	@echo '  KERNEL_SOURCE=   a Linux 6.12 tarball or folder, instead of the Debian package'
 	@echo '  MEM= TAKE=       demo: MiB of the guest, and MiB that its program takes and frees'
+	@echo '  UML=1            demo: User-mode Linux, a kernel that is a program, and no QEMU'
 	@echo '  FLAVOUR=         kernel, demo: ours, upstream (as the source came) or without'
 	@echo '  ONLY=            check: run only the checks of these names; bench: only these rows'
 	@echo '  QUICK=1          bench: smaller guests, once each'
@@ -22,9 +23,9 @@ help: ## list the doors
 	@echo '  JOBS=            compile jobs (default: one for each processor)'
 
 demo: ## build the guest kernel, boot it, show its memory come back to the host
-	@bin/need tree kernel guest
+	@bin/need tree kernel guest $(if $(UML),,qemu)
 	@bin/tree
-	@bin/kernel $(FLAVOUR)
+	@bin/kernel $(FLAVOUR) $(if $(UML),--um --config native)
 	@bin/initramfs
 	@bin/demo
 
@@ -35,7 +36,7 @@ check-all: ## those, and the long ones
 	@ALL=1 bin/check
 
 bench: ## measure upstream's page reporting, none and ours side by side
-	@bin/need tree kernel guest bench
+	@bin/need tree kernel guest qemu bench
 	@bin/tree
 	@bench/run $(if $(QUICK),--quick) $(ONLY)
 

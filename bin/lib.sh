@@ -101,9 +101,14 @@ list_kernel() {
 	LIST
 }
 
-list_guest() {
+list_qemu() {
 	cat <<-LIST
 		cmd qemu-system-x86_64 qemu-system-x86
+	LIST
+}
+
+list_guest() {
+	cat <<-LIST
 		cmd cpio cpio
 		cmd python3 python3
 		py matplotlib python3-matplotlib

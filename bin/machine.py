@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A virtual machine under QEMU, and what the host sees of it."""
+"""A virtual machine under QEMU or User-mode Linux, and what the host sees of it."""
 
 import ctypes
 import json
@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -175,6 +176,8 @@ class Machine:
     initrd     the guest's file system, in build/, if not the usual one
     """
 
+    no_reboot = "-no-reboot"
+
     def __init__(self, memory=2048, program=(), kernel="ours", reporting=True,
                  device=(), append=(), cpus=2, trace=None, log=None,
                  events=("ram_block_discard_range",), extra=(), qmp=False, reboot=False,
@@ -192,15 +195,17 @@ class Machine:
             for event in events:
                 self.command += ["-trace", event]
             self.command += ["-D", trace, "-msg", "timestamp=on"]
-        if not reboot:
-            self.command.append("-no-reboot")
+        if not reboot and self.no_reboot:
+            self.command.append(self.no_reboot)
         self.monitor = Monitor() if qmp else None
+        self.pass_fds = ()
         if self.monitor:
             self.command += self.monitor.arguments
+            self.pass_fds = (self.monitor.far.fileno(),)
+        self.environment = None
         self.process = None
 
-    @staticmethod
-    def _command(memory, program, kernel, reporting, device, append, cpus, extra, arch, initrd):
+    def _command(self, memory, program, kernel, reporting, device, append, cpus, extra, arch, initrd):
         program_name, package, kind, cpu, console, boot, programs = ARCHES[arch]
         qemu = shutil.which(program_name)
         if not qemu:
@@ -233,8 +238,7 @@ class Machine:
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, preexec_fn=die_with_parent,
-            start_new_session=True,
-            pass_fds=(self.monitor.far.fileno(),) if self.monitor else ())
+            start_new_session=True, env=self.environment, pass_fds=self.pass_fds)
         self.start = time.monotonic()
         threading.Thread(target=self._read, daemon=True).start()
         if self.monitor:
@@ -430,6 +434,91 @@ class Machine:
         """A Failure if the kernel complained."""
         if self.splats():
             raise Failure("the guest's kernel complains: " + "; ".join(self.splats()[:5]))
+
+
+class Uml(Machine):
+    """A guest under User-mode Linux: its memory is a file of the host, its console is ours.
+
+    The arguments are those of a Machine; one for QEMU alone has no effect. beside is a
+    file descriptor that the guest has as its second console, /dev/tty1, or None.
+    """
+
+    no_reboot = "noreboot"
+
+    def __init__(self, *arguments, beside=None, **named):
+        # For its mconsole; gone with this object at the latest.
+        self.temporary = tempfile.TemporaryDirectory(prefix="uml-")
+        self.file = None
+        named.setdefault("kernel", "ours-um")
+        super().__init__(*arguments, **named)
+        self.environment = dict(os.environ, TMPDIR=self._room())
+        if beside is not None:
+            self.command.append(f"con1=null,fd:{beside}")
+            self.pass_fds = (beside,)
+
+    def _room(self):
+        """Where its memory is to be: a tmpfs, if that has room for it, or a disk."""
+        for folder in (os.environ.get("TMPDIR"), "/dev/shm", BUILD):
+            try:
+                stat = os.statvfs(folder) if folder else None
+            except OSError:
+                continue
+            if stat and stat.f_bavail * stat.f_frsize >= self.memory * MIB:
+                return folder
+        raise Failure(f"neither /dev/shm nor {BUILD} has room for {self.memory} MiB; "
+                      "say MEM= and TAKE=, or TMPDIR=")
+
+    def _command(self, memory, program, kernel, reporting, device, append, cpus, extra, arch, initrd):
+        image = os.path.join(BUILD, "kernel", kernel, "linux")
+        initrd = os.path.join(BUILD, initrd or "initramfs.cpio")
+        for part in (image, initrd):
+            if not os.path.exists(part):
+                raise Failure(f"{part} is missing; run: make demo UML=1")
+        words = ["panic=-1", "oops=panic", *append]
+        if not reporting:
+            words.append("uml_page_reporting=off")
+        return [image, f"mem={memory}M", "con=null", "con0=null,fd:1", f"initrd={initrd}",
+                f"uml_dir={self.temporary.name}", f"run={','.join(program)}", *words]
+
+    def __exit__(self, *exc):
+        """All of its processes: those of the guest's programs are the host's too."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        self.temporary.cleanup()
+
+    def _find(self):
+        """The file that is its memory: it has no name, and is as large as that at least."""
+        folder = f"/proc/{self.process.pid}/fd"
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            try:
+                if os.readlink(path).endswith("(deleted)") and os.stat(path).st_size >= self.memory * MIB:
+                    return path
+            except OSError:
+                continue
+        return None
+
+    def rss(self):
+        """The blocks of the file that is its memory in MiB, or None when it has ended."""
+        try:
+            self.file = self.file or self._find()
+            # Before it has one, it takes next to nothing.
+            return os.stat(self.file).st_blocks * 512 / MIB if self.file else 0.1
+        except OSError:
+            return None
+
+    ram = rss
+
+    def number(self, pattern):
+        """The last number that the guest said in such a line."""
+        for _, line in reversed(list(self.lines)):
+            found = re.search("^guest: " + pattern, line)
+            if found:
+                return int(found[1])
+        raise Failure(f"the guest did not say '{pattern}'")
 
 
 def run_check(check, kernels=(("ours",),), initramfs=()):

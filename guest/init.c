@@ -6,9 +6,9 @@
  * is looked at from there.
  *
  * beside=PROGRAM,ARGUMENT,... is started before that and runs beside it; what it
- * says goes to the second serial port.
+ * says goes to the second serial port, or to port=FILE.
  *
- * The kernel puts run= and beside= into the environment. It would pass arguments
+ * The kernel puts run=, beside= and port= into the environment. It would pass arguments
  * after "--" too, but drops them when it does not like another parameter.
  *
  * Lines for the host start with "guest: ".
@@ -45,16 +45,18 @@ static int split(char *words, char **argv)
 
 static void start_beside(char *words)
 {
-	char *argv[MOST_ARGUMENTS + 1] = { NULL };
+	char *argv[MOST_ARGUMENTS + 1] = { NULL }, *name = getenv("port");
 	int port;
 
 	if (!words || !split(words, argv) || fork())
 		return;
 	mkdir("/dev", 0755);
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
-	port = open("/dev/ttyS1", O_WRONLY | O_NOCTTY);
+	if (!name)
+		name = "/dev/ttyS1";
+	port = open(name, O_WRONLY | O_NOCTTY);
 	if (port < 0) {
-		printf("guest: no second port: %s\n", strerror(errno));
+		printf("guest: no second port %s: %s\n", name, strerror(errno));
 		_exit(127);
 	}
 	dup2(port, 1);

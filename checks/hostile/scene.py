@@ -2,9 +2,7 @@
 """A guest under User-mode Linux together with a device of device.py."""
 
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,7 +11,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "bin")]
 from device import Device  # noqa: E402
-from machine import BUILD, MIB, TOP, Failure, Machine, log_of  # noqa: E402
+from machine import MIB, TOP, Failure, Uml, log_of  # noqa: E402
 
 NAME = "page_reporting.page_reporting_"
 DRIVER = "/sys/bus/virtio/drivers/virtio_balloon"
@@ -28,36 +26,16 @@ BOUND = 4 * MIB         # by how much free memory may differ with nothing lost
 GIB = 1 << 30
 
 
-class Uml(Machine):
-    """A guest under User-mode Linux: its balloon device is at a socket."""
+class Balloon(Uml):
+    """A guest whose balloon device is at a socket."""
 
-    @staticmethod
-    def _command(memory, program, kernel, reporting, device, append, *_others):
-        image = os.path.join(BUILD, "kernel", kernel, "linux")
-        words = [f"run={','.join(program)}", "panic=-1", "oops=panic",
+    def _command(self, memory, program, kernel, reporting, device, append, *others):
+        words = (f"uml_dir={os.path.dirname(device)}", f"virtio_uml.device={device}:5",
                  f"sysctl.kernel.hung_task_timeout_secs={HUNG}",
                  # Free pages in a CPU's own lists are not reported, and the load's could
                  # all be there.
-                 "sysctl.vm.percpu_pagelist_high_fraction=1024", *append]
-        return [image, f"mem={memory}M", "con=null", "con0=null,fd:1",
-                f"initrd={os.path.join(BUILD, 'initramfs.cpio')}",
-                f"uml_dir={os.path.dirname(device)}", f"virtio_uml.device={device}:5", *words]
-
-    def __exit__(self, *exc):
-        """All of its processes: those of the guest's programs are the host's too."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
-
-    def number(self, pattern):
-        """The last number that the guest said in such a line."""
-        for _, line in reversed(list(self.lines)):
-            found = re.search("^guest: " + pattern, line)
-            if found:
-                return int(found[1])
-        raise Failure(f"the guest did not say '{pattern}'")
+                 "sysctl.vm.percpu_pagelist_high_fraction=1024", *append)
+        return super()._command(memory, program, kernel, reporting, (), words, *others)
 
 
 class Scene:
@@ -69,7 +47,7 @@ class Scene:
         path = os.path.join(self.folder, "balloon")
         self.device = Device(path, order, **behaviour)
         append = (f"{NAME}order={order}", f"{NAME}delay_ms={delay}", *append)
-        self.guest = Uml(memory=MEM, program=("/steps", *steps, "off"), kernel="ours-um",
+        self.guest = Balloon(memory=MEM, program=("/steps", *steps, "off"), kernel="ours-um",
                          device=path, append=append, log=log_of(f"{check}.{name}.console"))
 
     def __enter__(self):

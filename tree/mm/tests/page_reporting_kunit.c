@@ -293,6 +293,12 @@ static void expect_lists_right(struct kunit *test)
 static struct page *spare_pages;
 
 /*
+ * The device that was registered when the tests began. It takes its turn again
+ * after them, so that it must not go away meanwhile.
+ */
+static struct page_reporting_dev_info *real_device;
+
+/*
  * The rest of the kernel may need a few pages while a test runs. Have small
  * blocks for it, which cannot merge, so that it need not split one that the test
  * counts, nor free what makes one.
@@ -313,6 +319,12 @@ static int page_reporting_suite_init(struct kunit_suite *suite)
 	}
 	drain_all_pages(NULL);
 
+	mutex_lock(&page_reporting_mutex);
+	real_device = page_reporting_registered;
+	mutex_unlock(&page_reporting_mutex);
+	if (real_device)
+		page_reporting_unregister(real_device);
+
 	return 0;
 }
 
@@ -324,6 +336,9 @@ static void page_reporting_suite_exit(struct kunit_suite *suite)
 		if (!(i & (1 << SPARE_ORDER)))
 			__free_page(spare_pages + i);
 	}
+	if (real_device && page_reporting_register(real_device))
+		pr_err("%s is not told of free memory any more\n",
+		       page_reporting_name(real_device));
 }
 
 /* Each test begins with a device that is registered, and nothing reported. */
