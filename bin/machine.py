@@ -53,6 +53,19 @@ class Failure(Exception):
     """What went wrong, in words for the person who ran the command."""
 
 
+class Stall:
+    """A figure that has to grow, from now on: a Failure if it does not for so many seconds."""
+
+    def __init__(self, seconds):
+        self.seconds, self.figure, self.moved = seconds, 0, time.monotonic()
+
+    def look(self, figure, seen=""):
+        if figure > self.figure:
+            self.figure, self.moved = figure, time.monotonic()
+        if time.monotonic() > self.moved + self.seconds:
+            raise Failure(f"nothing was verified for {self.seconds} s" + seen)
+
+
 def die_with_parent():
     """QEMU ends with the program that started it, however that ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
