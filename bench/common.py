@@ -21,14 +21,14 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bin"))
-from machine import BUILD, MIB, SAMPLE, TOP, Failure, Machine  # noqa: E402
+from machine import BUILD, MIB, SAMPLE, TOP, Failure, Machine, Uml  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RAW = os.path.join(BUILD, "bench")
 INITRD = "bench.cpio"
 FLAVOURS = ("without", "upstream", "ours")
 # In the order of FLAVOURS: of one palette that is told apart without colours too.
-COLOURS = {"without": "#888888", "upstream": "#d95f02", "ours": "#1b6ca8"}
+COLOURS = {"without": "#888888", "off": "#888888", "upstream": "#d95f02", "ours": "#1b6ca8"}
 PARAMETER = "page_reporting.page_reporting_"
 # QEMU counts the guest's time in instructions, one for each ns. While it is idle its
 # time goes on at once, so that neither the host's speed nor its load is in a figure.
@@ -54,14 +54,17 @@ def run(*words):
 # The kernels: config/bench.config over config/guest.config, the same for each flavour.
 # The rows that trace have others: what they measure is not to be compared with these.
 CONFIG = "bench"
-BUILT = {CONFIG: FLAVOURS, "irqsoff": FLAVOURS[1:]}
+# Under User-mode Linux: the device is the series' own for all, so there is none without.
+UML = "um-native"
+BUILT = {CONFIG: FLAVOURS, "irqsoff": FLAVOURS[1:], UML: FLAVOURS[1:]}
 
 
 def prepare(configs):
     """The kernels, and the guest's file system with the programs of bench/guest/."""
     for config in configs:
+        how = ("--um", "--config", "native") if config == UML else ("--config", config, "bzImage", "modules")
         for flavour in BUILT[config]:
-            run(os.path.join(TOP, "bin", "kernel"), flavour, "--config", config, "bzImage", "modules")
+            run(os.path.join(TOP, "bin", "kernel"), flavour, *how)
     run(os.path.join(TOP, "bin", "initramfs"))
     root = os.path.join(RAW, "root")
     shutil.rmtree(root, ignore_errors=True)
@@ -138,6 +141,15 @@ def guest(name, flavour, mib, program, append=(), icount=False, reporting=True, 
     return machine
 
 
+def uml(name, flavour, mib, program, append=()):
+    """A machine under User-mode Linux, as guest(): at the host's speed, in its time."""
+    os.makedirs(RAW, exist_ok=True)
+    reporting = flavour != "off"
+    return Uml(memory=mib, program=program, kernel=f"{flavour if reporting else 'ours'}-{UML}",
+               reporting=reporting, append=("populate=1", *append), initrd=INITRD,
+               log=os.path.join(RAW, name + ".console"))
+
+
 def together(jobs, limit=None):
     """Runs the jobs, two of them or as many as there are processors at a time.
 
@@ -190,7 +202,7 @@ class Trace:
 
 
 class Sampler(threading.Thread):
-    """The host's memory of a machine, ten times a second: (seconds, MiB, MiB of its cgroup)."""
+    """The host's memory of a machine, ten times a second: (seconds, MiB, MiB of its cgroup if any)."""
 
     every = SAMPLE
 
@@ -207,7 +219,7 @@ class Sampler(threading.Thread):
             self.sample(rss)
 
     def sample(self, rss):
-        self.samples.append((self.machine.now(), rss, self.group.mib()))
+        self.samples.append((self.machine.now(), rss, *([self.group.mib()] if self.group else [])))
 
     def __enter__(self):
         self.start()

@@ -3,7 +3,8 @@
  * cycle MIB HOLD ROUNDS IDLE...: takes MIB of memory, holds it for HOLD ms, frees it
  * and is idle for IDLE ms; ROUNDS times, with one IDLE after the other if there are
  * several. It says when it begins and ends to free, and before that and after each
- * round what it and the kernel's workers took of the CPU until then.
+ * round what it and the kernel's workers took of the CPU until then. populate= in the
+ * environment is for User-mode Linux: see guest/take.c.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ int main(int argc, char **argv)
 	size_t size = (argc > 4 ? strtoul(argv[1], NULL, 10) : 0) << 20, i;
 	size_t page = sysconf(_SC_PAGESIZE);
 	int rounds = argc > 4 ? atoi(argv[3]) : 0, idles = argc - 4, round;
+	int at_once = getenv("populate") ? MAP_POPULATE : 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!size || rounds < 1) {
@@ -40,7 +42,7 @@ int main(int argc, char **argv)
 	}
 	for (round = 1; round <= rounds; round++) {
 		char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+				    MAP_PRIVATE | MAP_ANONYMOUS | at_once, -1, 0);
 
 		if (memory == MAP_FAILED) {
 			perror("guest: mmap");

@@ -6,6 +6,9 @@
  * the guest uses of its memory then, in pages of 4 KiB and in those of 2 MiB. Ten times
  * a second it says what time it is, and stops until the host has looked at it: a guest
  * that counts its time in instructions is idle for a minute in a moment of the host.
+ *
+ * If DEVICE is a folder, it is one of the host of a User-mode Linux: it stays as it is,
+ * what is built lies in a tmpfs over it, and nobody stops.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -169,6 +172,27 @@ static int step(const char *name, const char *command, unsigned int idle)
 	return say_left(name);
 }
 
+static int mount_device(const char *device)
+{
+	return mount(device, ROOT, "ext4", MS_NOATIME, NULL);
+}
+
+static int mount_folder(const char *folder)
+{
+	if (mount("none", ROOT, "hostfs", MS_RDONLY, folder) || mount("none", ROOT "/tmp", "tmpfs", 0, NULL))
+		return -1;
+	mkdir(ROOT "/tmp/src", 0755);
+	mkdir(ROOT "/tmp/work", 0755);
+	return mount("none", ROOT "/src", "overlay", 0, "lowerdir=" ROOT "/src,upperdir="
+		     ROOT "/tmp/src,workdir=" ROOT "/tmp/work");
+}
+
+static int is_folder(const char *path)
+{
+	/* The host's, which cannot be seen from here: only devices are in /dev. */
+	return strncmp(path, "/dev/", 5);
+}
+
 int main(int argc, char **argv)
 {
 	volatile unsigned char *stop = pvpanic();
@@ -186,7 +210,7 @@ int main(int argc, char **argv)
 	mkdir(ROOT, 0755);
 	mkdir("/dev", 0755);
 	if (mount("devtmpfs", "/dev", "devtmpfs", 0, NULL) ||
-	    mount(argv[1], ROOT, "ext4", MS_NOATIME, NULL) ||
+	    (is_folder(argv[1]) ? mount_folder(argv[1]) : mount_device(argv[1])) ||
 	    mount("/proc", ROOT "/proc", NULL, MS_BIND, NULL) ||
 	    mount("/dev", ROOT "/dev", NULL, MS_BIND, NULL)) {
 		perror("guest: mount");
@@ -206,11 +230,11 @@ int main(int argc, char **argv)
 	 */
 	if (step("start", "find / -xdev -type f -exec cat {} + >/dev/null", idle))
 		return 1;
-	if (!stop) {
+	if (!stop && !is_folder(argv[1])) {
 		printf("guest: there is no pvpanic-pci\n");
 		return 1;
 	}
-	ticker = fork();
+	ticker = stop ? fork() : -1;
 	if (!ticker)
 		tick(stop);
 	failed = step("build", build, idle) ||
@@ -219,8 +243,10 @@ int main(int argc, char **argv)
 		sync();
 		failed = put("/proc/sys/vm/drop_caches", "3") || step("drop", ":", idle);
 	}
-	kill(ticker, SIGKILL);
-	waitpid(ticker, NULL, 0);
+	if (ticker > 0) {
+		kill(ticker, SIGKILL);
+		waitpid(ticker, NULL, 0);
+	}
 	printf("guest: no more ticks\n");
 	say_events();
 	return failed;

@@ -62,10 +62,10 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *            short of memory). A request sets REQUESTED and queues the work.
  * REQUESTED: A block came to the free lists or is isolated no more, or the
  *            device was registered, and no pass has started since; or the last
- *            pass has failed. The work is queued, or the next tick is about to
- *            queue it, or a pass runs and queues it when it ends. Further
- *            requests change nothing. The worker sets ACTIVE when it starts a
- *            pass.
+ *            pass has failed, or has left something to the next, be it on a
+ *            CPU's list. The work is queued, or the next tick is about to queue
+ *            it, or a pass runs and queues it when it ends. Further requests
+ *            change nothing. The worker sets ACTIVE when it starts a pass.
  * ACTIVE:    A pass runs and nothing was requested since it started. A request
  *            sets REQUESTED and leaves the work alone. The worker sets IDLE
  *            when the pass ends.
@@ -612,6 +612,62 @@ static void page_reporting_defer_all(void)
 		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
 }
 
+/* Pages of zones of this type that a CPU has allocated */
+static unsigned long page_reporting_allocated(struct zone *zone, int cpu)
+{
+	return READ_ONCE(per_cpu(vm_event_states, cpu).event[PGALLOC_NORMAL - ZONE_NORMAL +
+							     zone_idx(zone)]);
+}
+
+/*
+ * Of the pages that were on a CPU's lists when it was last looked at, it has used
+ * no more than it has allocated since. The rest has been there all the time, and
+ * goes to the free lists, the coldest first. A batch stays: that is what the next
+ * allocation would take back at once.
+ *
+ * Return: true if more than that is left, which may be idle at the next look.
+ */
+static bool page_reporting_drain_cpu(struct zone *zone, int cpu)
+{
+	struct per_cpu_zonestat *seen = per_cpu_ptr(zone->per_cpu_zonestats, cpu);
+	struct per_cpu_pages *pcp = per_cpu_ptr(zone->per_cpu_pageset, cpu);
+	unsigned long allocated = page_reporting_allocated(zone, cpu);
+	unsigned long used = allocated - seen->reporting_allocated;
+	int batch = READ_ONCE(pcp->batch), idle;
+
+	idle = min_t(long, seen->reporting_count - used, READ_ONCE(pcp->count)) - batch;
+	/* What made the lists so long is over: when it comes again they are to grow anew. */
+	if (idle > 0)
+		WRITE_ONCE(pcp->high, READ_ONCE(pcp->high_min));
+	for (; idle > 0; idle -= batch) {
+		drain_zone_pages(zone, pcp);
+		cond_resched();
+	}
+
+	seen->reporting_count = READ_ONCE(pcp->count);
+	seen->reporting_allocated = allocated;
+
+	return seen->reporting_count > 2 * batch;
+}
+
+/*
+ * Free memory on per-cpu lists is out of reach of a pass, and nothing takes it from
+ * there as long as nothing is freed or wanted.
+ */
+static bool page_reporting_drain(void)
+{
+	struct zone *zone;
+	bool more = false;
+	int cpu;
+
+	for_each_populated_zone(zone) {
+		for_each_online_cpu(cpu)
+			more |= page_reporting_drain_cpu(zone, cpu);
+	}
+
+	return more;
+}
+
 static void page_reporting_process(struct work_struct *work)
 {
 	struct page_reporting_pass pass = {
@@ -620,8 +676,12 @@ static void page_reporting_process(struct work_struct *work)
 	};
 	atomic_t *state = &pass.prdev->state;
 	int err = -ENOMEM, tickets;
+	bool again;
 
 	pass.capacity = pass.prdev->capacity;
+
+	/* Requests that this makes are for the pass that is about to start. */
+	again = page_reporting_drain();
 
 	/*
 	 * A plain store loses no request. State is REQUESTED here, or IDLE until
@@ -653,7 +713,7 @@ static void page_reporting_process(struct work_struct *work)
 	}
 	/* What this pass has not reported is left to another one. */
 	WRITE_ONCE(pass.prdev->failures, err ? pass.prdev->failures + 1 : 0);
-	if (err || pass.more)
+	if (err || pass.more || again)
 		page_reporting_request(pass.prdev, err ? "error" : "rest");
 	/* More has come to a list than was on it, and may have taken its place. */
 	page_reporting_serve(tickets, err ?: pass.short_zones || pass.more ?

@@ -967,6 +967,70 @@ static void pass_leaves_half(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
 }
 
+/* Single pages that all CPUs keep for themselves */
+static long cpu_pages(void)
+{
+	struct zone *zone;
+	long pages = 0;
+	int cpu;
+
+	for_each_populated_zone(zone) {
+		for_each_online_cpu(cpu)
+			pages += per_cpu_ptr(zone->per_cpu_pageset, cpu)->count;
+	}
+
+	return pages;
+}
+
+/* More than what stays on a list, and less than makes a CPU free some itself */
+#define CPU_PAGES	512
+
+static void alloc_singles(struct kunit *test, struct page **pages)
+{
+	unsigned int i;
+
+	for (i = 0; i < CPU_PAGES; i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+}
+
+static void free_singles(struct page **pages)
+{
+	unsigned int i;
+
+	for (i = 0; i < CPU_PAGES; i++)
+		__free_page(pages[i]);
+}
+
+/* Pages on a CPU's list are reported if they stay there, and only then. */
+static void idle_cpu_list_is_drained(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page **pages = kunit_kcalloc(test, CPU_PAGES, sizeof(*pages), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	alloc_singles(test, pages);
+	run_passes(fake);
+	free_singles(pages);
+	KUNIT_EXPECT_GE(test, cpu_pages(), CPU_PAGES);
+
+	/* Seen for the first time, and used since: they stay. */
+	run_pass(fake);
+	KUNIT_EXPECT_GE(test, cpu_pages(), CPU_PAGES);
+	alloc_singles(test, pages);
+	free_singles(pages);
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+	flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_GE(test, cpu_pages(), CPU_PAGES);
+
+	/* Not used any more. Nobody has to free anything for that. */
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+	flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_LT(test, cpu_pages(), CPU_PAGES);
+	finish_passes(fake);
+}
+
 static void pass_reports_what_came_back(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
@@ -2386,6 +2450,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 #endif
 	KUNIT_CASE(pass_reports_all_once),
 	KUNIT_CASE(pass_leaves_half),
+	KUNIT_CASE(idle_cpu_list_is_drained),
 	KUNIT_CASE(pass_reports_what_came_back),
 	KUNIT_CASE(new_device_is_told_all),
 	KUNIT_CASE(all_is_new_after_hibernation),
