@@ -10,9 +10,11 @@ TITLE = "Churn under User-mode Linux: what it costs to touch memory again"
 CONFIG = UML
 FLAVOURS = ("off", "upstream", "ours")
 WARM, CYCLES = 3, 8
-CASES = ((256, "1000", 2), (256, "5000", 1), (256, "irregular", 1), (1024, "1000", 2))
+# Not more than 256 MiB: User-mode Linux has a mapping of the host for each piece of a
+# program's memory that is not contiguous, of which a process may have 65530 by default.
+CASES = ((256, "1000", 2), (256, "5000", 1), (256, "irregular", 1))
 QUICK_CASES = ((256, "1000", 1),)
-MEM = {256: 1024, 1024: 2560}
+MEM = {256: 1024}
 # A report and a fault that come between two samples are not told apart.
 EVERY = 0.02
 

@@ -13,7 +13,7 @@ CONFIG = UML
 MEM, JOBS, IDLE = 1536, 2, 6
 TARGETS = ("init/",)
 STEPS = ("build", "clean", "drop")
-ORDERS, DEFAULT = (0, 2, 4, 6, 8, 10), 4
+ORDERS, DEFAULT = range(11), 4
 FLAVOURS = ("off", "upstream", "ours")
 REPEATS, QUICK_REPEATS = 2, 1
 
