@@ -10,9 +10,10 @@ TIP=$(postings | tail -n 1)
 
 # The objects that a patch of the series touches, in the order of their names.
 # mm/tests/page_reporting_kunit.c is part of mm/page_reporting.o.
+# What User-mode Linux alone has is built by the check uml.
 touched() {
 	kgit -C "$LINUX" diff --no-renames --diff-filter=AM --name-only without "$TIP" -- '*.c' |
-		grep -vE '/tests/|^(tools|samples)/' | sed 's/c$/o/' | sort -u
+		grep -vE '/tests/|^(tools|samples|arch/um)/' | sed 's/c$/o/' | sort -u
 }
 
 # make on that tree: make_objects OUT ARGUMENT...
