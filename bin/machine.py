@@ -543,6 +543,8 @@ def run_check(check, kernels=(("ours",),), initramfs=()):
     for command in (*(("kernel", *kernel) for kernel in kernels), ("initramfs", *initramfs)):
         if subprocess.run([os.path.join(TOP, "bin", command[0]), *command[1:]], check=False).returncode:
             sys.exit(f"{name}: bin/{command[0]} failed")
+    # As Ctrl-C: what the guest had on the host is cleaned up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         print(check())
     except Failure as failure:
