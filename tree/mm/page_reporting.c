@@ -622,7 +622,7 @@ static unsigned long page_reporting_allocated(struct zone *zone, int cpu)
 /*
  * Of the pages that were on a CPU's lists when it was last looked at, it has used
  * no more than it has allocated since. The rest has been there all the time, and
- * goes to the free lists, the coldest first. A batch stays: that is what the next
+ * goes to the free lists, from the cold end. A batch stays: that is what the next
  * allocation would take back at once.
  *
  * Return: true if more than that is left, which may be idle at the next look.
@@ -633,13 +633,15 @@ static bool page_reporting_drain_cpu(struct zone *zone, int cpu)
 	struct per_cpu_pages *pcp = per_cpu_ptr(zone->per_cpu_pageset, cpu);
 	unsigned long allocated = page_reporting_allocated(zone, cpu);
 	unsigned long used = allocated - seen->reporting_allocated;
-	int batch = READ_ONCE(pcp->batch), idle;
+	int batch = READ_ONCE(pcp->batch), count = READ_ONCE(pcp->count);
+	int idle = min_t(long, seen->reporting_count - used, count) - batch;
+	int left = count - idle;
 
-	idle = min_t(long, seen->reporting_count - used, READ_ONCE(pcp->count)) - batch;
 	/* What made the lists so long is over: when it comes again they are to grow anew. */
 	if (idle > 0)
 		WRITE_ONCE(pcp->high, READ_ONCE(pcp->high_min));
-	for (; idle > 0; idle -= batch) {
+	/* A huge page on them is more than a batch; and the CPU may use them meanwhile. */
+	for (; idle > 0 && READ_ONCE(pcp->count) > left; idle -= batch) {
 		drain_zone_pages(zone, pcp);
 		cond_resched();
 	}

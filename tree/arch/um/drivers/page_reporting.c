@@ -64,7 +64,7 @@ static int uml_report(struct page_reporting_dev_info *prdev,
 	for_each_sg(sgl, sg, nents, i) {
 		err = uml_give_back(sg_phys(sg), sg->length);
 		if (err) {
-			pr_warn_ratelimited("free memory was not given back: error %d\n", err);
+			pr_warn_once("free memory was not given back: error %d\n", err);
 			return err;
 		}
 		/* As long as the host takes for it, nothing else has run here. */
@@ -76,7 +76,7 @@ static int uml_report(struct page_reporting_dev_info *prdev,
 
 /*
  * Order 4: a call to the host costs what it takes to clear a few pages, which is
- * little beside the clearing of 16, and nothing is gained with larger holes.
+ * little beside the clearing of 16, and larger holes save little more.
  */
 static struct page_reporting_dev_info uml_reporting_device = {
 	.name = "uml",
