@@ -31,15 +31,24 @@ static void mount_or_say(const char *type, const char *where)
 		printf("guest: cannot mount %s: %s\n", where, strerror(errno));
 }
 
-#define MOST_ARGUMENTS	16
+/* The bench's program for cycles has most: one for each. */
+#define MOST_ARGUMENTS	64
 
-/* The words of PROGRAM,ARGUMENT,...: how many. @words is what they are parts of. */
+/*
+ * The words of PROGRAM,ARGUMENT,...: how many, or 0 if they are too many. @words is what
+ * they are parts of.
+ */
 static int split(char *words, char **argv)
 {
 	int argc = 0;
 
-	for (words = strtok(words, ","); words && argc < MOST_ARGUMENTS; words = strtok(NULL, ","))
+	for (words = strtok(words, ","); words; words = strtok(NULL, ",")) {
+		if (argc == MOST_ARGUMENTS) {
+			printf("guest: more than %d words are asked for\n", MOST_ARGUMENTS);
+			return 0;
+		}
 		argv[argc++] = words;
+	}
 	return argc;
 }
 

@@ -65,9 +65,13 @@ bool disabled;			/* cancel_delayed_work_sync() is under way */
 /* The irq_work, for the free path: an interrupt comes at any time. */
 bool kicked;
 
-/* Per zone: the lock, and the unreported blocks on its free lists. */
+/*
+ * Per zone: the lock, the unreported blocks on its free lists, and how many of them
+ * were not there at the last look.
+ */
 bool locked[2];
 byte unreported[2];
+byte young[2];
 
 /* RCU read sections of the free path; synchronize_rcu() waits for them. */
 byte readers;
@@ -191,9 +195,9 @@ proctype Freer(byte z)
 #ifdef MUT_NOTIFY_FIRST
 		atomic { !locked[z] -> locked[z] = true };
 		notify(z, old);
-		atomic { !locked[z] -> unreported[z]++; freed[z]++ };
+		atomic { !locked[z] -> unreported[z]++; young[z]++; freed[z]++ };
 #else
-		atomic { !locked[z] -> locked[z] = true; unreported[z]++; freed[z]++ };
+		atomic { !locked[z] -> locked[z] = true; unreported[z]++; young[z]++; freed[z]++ };
 		notify(z, old);
 #endif
 		n++
@@ -231,8 +235,10 @@ inline flush(z)
 }
 
 /*
- * page_reporting_list(), with batches of one block: what has come last is taken
- * first, and what the writer waits for at last.
+ * page_reporting_look() and page_reporting_list(), with batches of one block: what has
+ * come last is taken first, and what the writer waits for at last. It is as many as
+ * were there at the last look, not the same ones. That the code looks back further
+ * than that delays what is reported, and requests as many passes more.
  */
 inline list(z)
 {
@@ -243,8 +249,9 @@ inline list(z)
 #ifndef MUT_NOT_FULL
 		:: whole -> todo = unreported[z]
 #endif
-		:: else -> todo = (unreported[z] + 1) / 2
-		fi
+		:: else -> todo = (unreported[z] > young[z] -> unreported[z] - young[z] : 0)
+		fi;
+		young[z] = 0
 	};
 	do
 	:: atomic {

@@ -41,11 +41,9 @@
 #include <trace/events/page_reporting.h>
 
 /*
- * How long after a request the pass starts, in ms. Blocks that are freed
- * together go in one pass, and memory that is used again at once is not
- * reported at all; two seconds is long for that and short for a hypervisor that
- * is out of memory. It is also the least time between two passes, so that a
- * guest that frees memory all the time does not report all the time.
+ * How long memory has to be free before it is reported, in ms: then it is not likely
+ * to be used again at once. Two seconds is long for that and short for a hypervisor
+ * that is out of memory. See PAGE_REPORTING_LOOKS.
  */
 static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
 
@@ -62,10 +60,11 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *            short of memory). A request sets REQUESTED and queues the work.
  * REQUESTED: A block came to the free lists or is isolated no more, or the
  *            device was registered, and no pass has started since; or the last
- *            pass has failed, or has left something to the next, be it on a
- *            CPU's list. The work is queued, or the next tick is about to queue
- *            it, or a pass runs and queues it when it ends. Further requests
- *            change nothing. The worker sets ACTIVE when it starts a pass.
+ *            pass has failed, or has left something to the next that was not
+ *            free for long, or on a CPU's list. The work is queued, or the next
+ *            tick is about to queue it, or a pass runs and queues it when it
+ *            ends. Further requests change nothing. The worker sets ACTIVE when
+ *            it starts a pass.
  * ACTIVE:    A pass runs and nothing was requested since it started. A request
  *            sets REQUESTED and leaves the work alone. The worker sets IDLE
  *            when the pass ends.
@@ -112,12 +111,25 @@ enum page_reporting_state {
 };
 
 /*
- * A pass takes no more than this part of a free list, and leaves the rest to the
- * next one: what is used again until then was not reported in vain. With one
- * half, a large free is on the hypervisor after two passes; a smaller part saves
- * more reports and takes as many more passes.
+ * A pass looks at what has come of the free memory since the last one, and reports
+ * what was free all through the last looks, as many as this. So memory is free for
+ * a delay at least, and for a look more at most, before it is reported.
  */
-#define PAGE_REPORTING_SHARE	2
+#define PAGE_REPORTING_LOOKS	2
+
+/*
+ * What was reported in vain twice is held back until it was free for so many looks
+ * one after another, that is three delays. A fault in the hypervisor costs as much as
+ * some thirty reports, but who needs memory less often than that has to pay for it, as
+ * others can use it meanwhile.
+ */
+#define PAGE_REPORTING_HOLD	6
+
+/*
+ * Blocks that are looked at in one go under zone->lock: as many as that take some
+ * microseconds.
+ */
+#define PAGE_REPORTING_BLOCKS	256
 
 /**
  * struct page_reporting_pass - one pass over all zones
@@ -126,13 +138,14 @@ enum page_reporting_state {
  * @capacity: the most blocks in a batch
  * @nents: number of blocks in @sgl: isolated and not put back yet
  * @pages: number of pages in them
- * @todo: number of blocks that the pass may still take off the current list
- * @full: nothing is left to the next pass but what comes to the lists meanwhile
+ * @todo: number of pages of the current zone that are still to be reported
+ * @look: number of blocks of the current list that are still to be looked at
+ * @full: report all that is free, no matter for how long
  * @more: unreported blocks are left to the next pass
  * @short_zones: a zone was put off, or left early, for want of memory
  * @zone_pages: number of pages of the current zone that were reported
  * @zone_batches: number of its batches that were handed to the device
- * @rest: unreported blocks of it are left to the next pass
+ * @rest: blocks of it are left to the next pass, as they are not free for long
  * @deferred: a block was not taken as the zone would have been short of memory
  */
 struct page_reporting_pass {
@@ -142,6 +155,7 @@ struct page_reporting_pass {
 	unsigned int nents;
 	unsigned long pages;
 	unsigned long todo;
+	unsigned long look;
 	bool full;
 	bool more;
 	bool short_zones;
@@ -242,7 +256,7 @@ static unsigned long page_reporting_delay(struct page_reporting_dev_info *prdev)
 	unsigned long delay = READ_ONCE(page_reporting_delay_ms);
 
 	if (!failures)
-		return msecs_to_jiffies(delay);
+		return msecs_to_jiffies(delay / PAGE_REPORTING_LOOKS);
 
 	delay = max(delay, PAGE_REPORTING_BACKOFF_MS) <<
 		min(failures, PAGE_REPORTING_BACKOFF_MAX);
@@ -289,13 +303,29 @@ static void page_reporting_request(struct page_reporting_dev_info *prdev,
 		page_reporting_queue(prdev);
 }
 
+/* Free pages that are not reported, in blocks of any order */
+static unsigned long page_reporting_free(struct zone *zone)
+{
+	unsigned long reported = zone_page_state(zone, NR_FREE_REPORTED);
+	unsigned long free = zone_page_state(zone, NR_FREE_PAGES);
+
+	return free - min(free, reported);
+}
+
 /*
- * A block that page_reporting_wants() has come to the free lists that are
- * reported. Called after that, under the same zone->lock, interrupts disabled.
+ * A block that page_reporting_wants(), of so many pages, has come to the free lists
+ * that are reported. Called after that, under the same zone->lock, interrupts
+ * disabled.
+ *
+ * Free memory is least just before some is freed. To look at it then finds the least
+ * since the last look, and costs allocations nothing.
  */
-void page_reporting_notify(void)
+void page_reporting_notify(struct zone *zone, unsigned long pages)
 {
 	struct page_reporting_dev_info *prdev;
+	unsigned long free = page_reporting_free(zone);
+
+	zone->reporting_least = min(zone->reporting_least, free - min(free, pages));
 
 	rcu_read_lock();
 	prdev = rcu_dereference(page_reporting_dev);
@@ -346,28 +376,65 @@ void __page_reporting_reuse(struct page *page, struct zone *zone,
 	page_reporting_count(zone, PAGE_REPORTING_REUSED, 1L << order);
 }
 
+/* Free blocks of this order that are not reported */
+static unsigned long page_reporting_blocks(struct zone *zone, unsigned int order)
+{
+	lockdep_assert_held(&zone->lock);
+
+	return zone->free_area[order].nr_free - zone->nr_reported[order];
+}
+
+/*
+ * A block is taken to be reported: it does not count as free and not reported, and it is
+ * as if it never had.
+ */
+static void page_reporting_take(struct page_reporting_pass *pass,
+				struct zone *zone, unsigned long pages)
+{
+	pass->pages += pages;
+	pass->todo -= min(pass->todo, pages);
+	zone->reporting_least -= min(zone->reporting_least, pages);
+	zone->reporting_least_before -= min(zone->reporting_least_before, pages);
+}
+
+/*
+ * A block is taken if half of it at least is still to be reported: on average no more
+ * is than should be, and nothing is left in the end.
+ */
+static bool page_reporting_enough(struct page_reporting_pass *pass,
+				  unsigned int order)
+{
+	return 2 * pass->todo < 1UL << order;
+}
+
 /*
  * Move unreported blocks from a free list to the batch.
  *
- * Return: true if the batch is full and the list may hold more.
+ * Return: true if the list may hold more, and the batch is full or the lock was held
+ * for long enough.
  */
 static bool page_reporting_fill(struct page_reporting_pass *pass,
 				struct zone *zone, unsigned int order, int mt)
 {
 	struct list_head *list = &zone->free_area[order].free_list[mt];
+	unsigned int looks = PAGE_REPORTING_BLOCKS;
 	struct page *page, *next;
 
 	lockdep_assert_held(&zone->lock);
 
 	list_for_each_entry_safe(page, next, list, buddy_list) {
+		bool more = pass->look && page_reporting_blocks(zone, order) &&
+			    !page_reporting_enough(pass, order);
+
+		if (!more || !looks-- || pass->nents == pass->capacity) {
+			/* It goes on here, and what is reported is allocated last. */
+			list_rotate_to_front(&page->buddy_list, list);
+			pass->rest |= pass->full && !more && page_reporting_blocks(zone, order);
+			return more;
+		}
+		pass->look--;
 		if (PageReported(page))
 			continue;
-		if (!pass->todo || pass->nents == pass->capacity) {
-			/* The next batch begins here, not with what is reported. */
-			list_rotate_to_front(&page->buddy_list, list);
-			pass->rest |= !pass->todo;
-			return pass->todo;
-		}
 		/*
 		 * Fails when the zone would fall below its min watermark, as it
 		 * would for the next block. To stop leaves none behind: what is
@@ -382,8 +449,7 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 
 		sg_set_page(&pass->sgl[pass->nents], page, PAGE_SIZE << order, 0);
 		pass->nents++;
-		pass->pages += 1UL << order;
-		pass->todo--;
+		page_reporting_take(pass, zone, 1UL << order);
 	}
 
 	return false;
@@ -410,10 +476,13 @@ static void page_reporting_putback(struct page_reporting_pass *pass,
 			page_reporting_flag(page, zone, order);
 	}
 	page_reporting_count(zone, PAGE_REPORTING_BATCHES, 1);
-	if (reported)
+	if (reported) {
 		page_reporting_count(zone, PAGE_REPORTING_PAGES, pass->pages);
-	else
+	} else {
 		page_reporting_count(zone, PAGE_REPORTING_ERRORS, 1);
+		zone->reporting_least += pass->pages;
+		zone->reporting_least_before += pass->pages;
+	}
 	pass->nents = 0;
 	pass->pages = 0;
 }
@@ -464,15 +533,15 @@ static int page_reporting_list(struct page_reporting_pass *pass,
 	spin_lock_irq(&zone->lock);
 	/*
 	 * Blocks that come to the list from now on do not count, which bounds
-	 * the pass, however fast they come. A batch is not worth another pass.
+	 * the pass, however fast they come.
 	 */
-	pass->todo = zone->free_area[order].nr_free;
-	if (!pass->full)
-		pass->todo = max_t(unsigned long, pass->capacity,
-				   DIV_ROUND_UP(pass->todo, PAGE_REPORTING_SHARE));
+	pass->look = zone->free_area[order].nr_free;
 	while (!err && page_reporting_fill(pass, zone, order, mt)) {
 		spin_unlock_irq(&zone->lock);
-		err = page_reporting_flush(pass, zone);
+		if (pass->nents == pass->capacity)
+			err = page_reporting_flush(pass, zone);
+		else
+			cond_resched();
 		spin_lock_irq(&zone->lock);
 	}
 	spin_unlock_irq(&zone->lock);
@@ -499,12 +568,12 @@ static bool page_reporting_zone_short(struct page_reporting_pass *pass,
 }
 
 static int page_reporting_lists(struct page_reporting_pass *pass,
-				struct zone *zone, unsigned int order)
+				struct zone *zone, int least)
 {
-	int mt, err = 0;
+	int mt, order, err = 0;
 
-	/* From small to large: blocks that merge are met again as larger ones. */
-	for (; order < NR_PAGE_ORDERS; order++) {
+	/* From large to small: the small ones that are left are allocated first. */
+	for (order = MAX_PAGE_ORDER; order >= least; order--) {
 		for (mt = 0; mt < MIGRATE_TYPES && !err; mt++) {
 			/* Isolated for an owner to be, free in name only. */
 			if (!is_migrate_isolate(mt))
@@ -520,26 +589,108 @@ static int page_reporting_lists(struct page_reporting_pass *pass,
 	return err;
 }
 
-/* Free blocks of this order that are not reported */
-static unsigned long page_reporting_blocks(struct zone *zone, unsigned int order)
-{
-	lockdep_assert_held(&zone->lock);
-
-	return zone->free_area[order].nr_free - zone->nr_reported[order];
-}
-
 /* Pages in blocks of this order and above that are to be reported */
 static unsigned long page_reporting_unreported(struct zone *zone,
 					       unsigned int order)
 {
 	unsigned long pages = 0;
 
-	spin_lock_irq(&zone->lock);
+	lockdep_assert_held(&zone->lock);
+
 	for (; order < NR_PAGE_ORDERS; order++)
 		pages += page_reporting_blocks(zone, order) << order;
-	spin_unlock_irq(&zone->lock);
 
 	return pages;
+}
+
+/* How long after a report of memory that is used again it would have been held back */
+static unsigned long page_reporting_regret_time(void)
+{
+	return msecs_to_jiffies(READ_ONCE(page_reporting_delay_ms) / PAGE_REPORTING_LOOKS) *
+	       (PAGE_REPORTING_HOLD - PAGE_REPORTING_LOOKS + 1);
+}
+
+/*
+ * Memory that is used in turns of some seconds is free for long enough in each of
+ * them, and is reported in vain each time. Hold back what was used soon after its
+ * report, and had been so after the report before: what the guest takes once, as when
+ * it starts a program, comes back at once when it is done.
+ *
+ * @free is the number of pages that are free and not reported, @least the least of it
+ * since the last look.
+ *
+ * Return: number of pages that are not to be reported
+ */
+static unsigned long page_reporting_hold_back(struct zone *zone, unsigned long free,
+					      unsigned long least)
+{
+	struct page_reporting_hold *hold = &zone->reporting_hold;
+	unsigned long reused = zone_page_state(zone, PAGE_REPORTING_REUSED);
+
+	if (time_before(jiffies, hold->given_at + page_reporting_regret_time())) {
+		hold->regret = min(hold->regret + reused - hold->reused, hold->given);
+	} else if (!hold->regret) {
+		hold->regret_before = 0;
+		hold->given = 0;
+	}
+	hold->reused = reused;
+
+	/* Most of it was used. That some pages are, all the time, says nothing. */
+	if (2 * least < min(hold->pages, hold->free) || !hold->pages)
+		hold->looks = 0;
+	else if (++hold->looks == PAGE_REPORTING_HOLD)
+		*hold = (struct page_reporting_hold) { .reused = reused };
+	hold->free = free;
+	hold->pages = max(hold->pages, min(hold->regret, hold->regret_before));
+
+	return hold->pages;
+}
+
+/* So many pages were reported because they are not needed. */
+static void page_reporting_gave(struct zone *zone, unsigned long pages)
+{
+	struct page_reporting_hold *hold = &zone->reporting_hold;
+
+	/* Several looks report what became free together. */
+	if (hold->regret) {
+		hold->regret_before = hold->regret;
+		hold->regret = 0;
+		hold->given = 0;
+	}
+	hold->given += pages;
+	hold->given_at = jiffies;
+}
+
+/*
+ * What was free and not reported all through the last looks is not needed. The rest
+ * of what is free now was in use meanwhile, and is likely to be used again.
+ *
+ * Pages in blocks that are too small are part of it, and are not to be reported.
+ *
+ * Return: number of pages that are not reported and large enough
+ */
+static unsigned long page_reporting_look(struct page_reporting_pass *pass,
+					 struct zone *zone, unsigned int order)
+{
+	unsigned long unreported, free, small, least, hold;
+
+	spin_lock_irq(&zone->lock);
+	unreported = page_reporting_unreported(zone, order);
+	free = page_reporting_free(zone);
+	least = min3(zone->reporting_least, zone->reporting_least_before, free);
+	zone->reporting_least_before = min(zone->reporting_least, free);
+	zone->reporting_least = free;
+	spin_unlock_irq(&zone->lock);
+
+	hold = page_reporting_hold_back(zone, free, zone->reporting_least_before);
+	small = free - min(free, unreported);
+	pass->todo = min(least - min(least, small + hold), unreported);
+	if (pass->full)
+		pass->todo = unreported;
+	/* If nothing of it was in use, there is nothing to wait for. */
+	pass->rest = pass->todo < unreported && (least < free || hold);
+
+	return unreported;
 }
 
 static const char *page_reporting_end(struct page_reporting_pass *pass, int err)
@@ -559,6 +710,7 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 {
 	u64 start = page_reporting_clock(trace_page_reporting_pass_end_enabled());
 	unsigned int order = READ_ONCE(page_reporting_order);
+	unsigned long unreported;
 	int err = 0;
 
 	pass->zone_pages = 0;
@@ -569,12 +721,15 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 	if (page_reporting_zone_short(pass, zone, order))
 		goto out;
 
-	if (trace_page_reporting_pass_begin_enabled())
-		trace_page_reporting_pass_begin(zone, order,
-						page_reporting_unreported(zone, order));
+	unreported = page_reporting_look(pass, zone, order);
+	trace_page_reporting_pass_begin(zone, order, unreported, pass->todo);
 	mod_zone_page_state(zone, PAGE_REPORTING_PASSES, 1);
-	err = page_reporting_lists(pass, zone, order);
-	pass->more |= pass->rest;
+	if (pass->todo)
+		err = page_reporting_lists(pass, zone, order);
+	if (pass->zone_pages && !pass->full)
+		page_reporting_gave(zone, pass->zone_pages);
+	/* Who is short of memory frees some, which requests a pass. */
+	pass->more |= pass->rest && !pass->deferred;
 	if (start)
 		trace_page_reporting_pass_end(zone, pass->zone_pages,
 					      pass->zone_batches,
@@ -713,7 +868,7 @@ static void page_reporting_process(struct work_struct *work)
 	} else {
 		page_reporting_defer_all();
 	}
-	/* What this pass has not reported is left to another one. */
+	/* What has not been free for long, or the device has not taken, is for the next. */
 	WRITE_ONCE(pass.prdev->failures, err ? pass.prdev->failures + 1 : 0);
 	if (err || pass.more || again)
 		page_reporting_request(pass.prdev, err ? "error" : "rest");
@@ -838,7 +993,7 @@ static const struct kernel_param_ops page_reporting_delay_ops = {
 module_param_cb(page_reporting_delay_ms, &page_reporting_delay_ops,
 		&page_reporting_delay_ms, 0644);
 MODULE_PARM_DESC(page_reporting_delay_ms,
-		 "Milliseconds from a free to the report of what is free");
+		 "Milliseconds for which memory has to be free to be reported");
 
 /* What the parameter asks for, else what the device does, else a pageblock */
 static unsigned int page_reporting_resolve_order(unsigned int order)

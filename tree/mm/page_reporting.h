@@ -12,7 +12,7 @@
 #include <linux/mmzone.h>
 #include <linux/page-flags.h>
 
-void page_reporting_notify(void);
+void page_reporting_notify(struct zone *zone, unsigned long pages);
 void __page_reporting_forget(struct page *page, struct zone *zone,
 			     unsigned int order);
 void __page_reporting_reuse(struct page *page, struct zone *zone,

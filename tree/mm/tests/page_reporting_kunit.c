@@ -186,12 +186,33 @@ static bool fake_pending(struct fake_device *fake)
 	return delayed_work_pending(&fake->prdev.work);
 }
 
-/* Run a pass now, and no other. */
-static void run_pass(struct fake_device *fake)
+/* As if all that is free had been free for long: the next pass takes it. */
+static void let_age(void)
+{
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		spin_lock_irq(&zone->lock);
+		zone->reporting_least = zone_managed_pages(zone);
+		zone->reporting_least_before = zone_managed_pages(zone);
+		zone->reporting_hold = (struct page_reporting_hold) {};
+		spin_unlock_irq(&zone->lock);
+	}
+}
+
+/* Run a pass now, and no other, over what has been free for long. */
+static void run_look(struct fake_device *fake)
 {
 	if (!fake_pending(fake))
 		page_reporting_request(&fake->prdev, "test");
 	flush_delayed_work(&fake->prdev.work);
+}
+
+/* The same, over all that is free. */
+static void run_pass(struct fake_device *fake)
+{
+	let_age();
+	run_look(fake);
 }
 
 /* Run the passes that were requested, until there is nothing more to report. */
@@ -199,8 +220,10 @@ static void finish_passes(struct fake_device *fake)
 {
 	int most = 8;
 
-	while (fake_pending(fake) && most--)
+	while (fake_pending(fake) && most--) {
+		let_age();
 		flush_delayed_work(&fake->prdev.work);
+	}
 	KUNIT_EXPECT_GE(fake->test, most, 0);
 }
 
@@ -669,6 +692,7 @@ static void stop_waits_for_batch(struct kunit *test)
 	struct fake_device *fake = test->priv;
 
 	fake->in_report = sleep_in_report;
+	let_age();
 	page_reporting_request(&fake->prdev, "test");
 	mod_delayed_work(system_freezable_wq, &fake->prdev.work, 0);
 	wait_for_completion(&fake->started);
@@ -897,7 +921,7 @@ static void now_does_not_wait_for_ever(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -ERESTARTSYS);
 	clear_thread_flag(TIF_SIGPENDING);
 	fake->in_report = NULL;
-	flush_delayed_work(&fake->prdev.work);
+	run_passes(fake);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported,
 			walk_free_lists(false).large);
 }
@@ -948,23 +972,131 @@ static void pass_reports_all_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->blocks, 0);
 }
 
-/* A pass leaves half of a long list to the next one. */
-static void pass_leaves_half(struct kunit *test)
+/* A few blocks of the largest order, of which nothing is on per-cpu lists */
+#define USED_BLOCKS	8
+
+static void use_blocks(struct kunit *test, struct page **pages)
+{
+	unsigned int i;
+
+	for (i = 0; i < USED_BLOCKS; i++) {
+		pages[i] = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+}
+
+static void free_blocks(struct page **pages)
+{
+	unsigned int i;
+
+	for (i = 0; i < USED_BLOCKS; i++)
+		__free_pages(pages[i], MAX_PAGE_ORDER);
+}
+
+/* Others may use a few pages, and so a block, while it is tested. */
+#define USED_PAGES	((USED_BLOCKS - 2) << MAX_PAGE_ORDER)
+
+/* What was in use since the pass before the last one is not reported, and only that. */
+static void pass_leaves_what_was_used(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
+	struct page *pages[USED_BLOCKS];
 	struct free_walk walk;
+	int i;
 
-	run_pass(fake);
-	walk = walk_free_lists(false);
-	KUNIT_EXPECT_GT(test, walk.large, 2 * PAGE_REPORTING_CAPACITY);
-	KUNIT_EXPECT_LT(test, walk.reported, walk.large);
-	KUNIT_EXPECT_GE(test, walk.reported, walk.large / 2);
+	use_blocks(test, pages);
+	run_passes(fake);
+	free_blocks(pages);
 
-	flush_delayed_work(&fake->prdev.work);
+	/* They were in use before this pass, and before the one before it ... */
+	for (i = 0; i < PAGE_REPORTING_LOOKS; i++) {
+		fake_reset(fake);
+		KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+		run_look(fake);
+		KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
+		/* ... or were used in between, and what is free is as much as before. */
+		use_blocks(test, pages);
+		free_blocks(pages);
+	}
+	run_look(fake);
+	run_look(fake);
+	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
+
+	/* Nobody has to free anything for this one. */
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+	run_look(fake);
+	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+	finish_passes(fake);
 	walk = walk_free_lists(false);
 	KUNIT_EXPECT_EQ(test, walk.reported, walk.large);
-	KUNIT_EXPECT_EQ(test, walk.reported, fake->blocks);
-	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
+}
+
+static void run_looks(struct fake_device *fake, unsigned int looks)
+{
+	fake_reset(fake);
+	while (looks--)
+		run_look(fake);
+}
+
+/* What was used soon after its report, twice, stays; and not for ever. */
+static void pass_leaves_what_is_used_in_turns(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *pages[USED_BLOCKS];
+	int turn;
+
+	use_blocks(test, pages);
+	run_passes(fake);
+	free_blocks(pages);
+	for (turn = 0; turn < 2; turn++) {
+		run_looks(fake, PAGE_REPORTING_LOOKS + 1);
+		KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+		use_blocks(test, pages);
+		free_blocks(pages);
+	}
+	run_looks(fake, PAGE_REPORTING_HOLD);
+	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
+
+	/* That counts from the last time that it was used. */
+	use_blocks(test, pages);
+	free_blocks(pages);
+	run_looks(fake, PAGE_REPORTING_HOLD);
+	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+	run_looks(fake, 1);
+	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+
+	/* Who comes later than that is not waited for the next time. */
+	use_blocks(test, pages);
+	free_blocks(pages);
+	run_looks(fake, PAGE_REPORTING_LOOKS + 1);
+	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+	finish_passes(fake);
+}
+
+/* Some memory is used and freed all the time, and what is free is as much as ever. */
+static void pass_reports_as_much_as_stays(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *pages[2][USED_BLOCKS];
+	int i;
+
+	use_blocks(test, pages[0]);
+	use_blocks(test, pages[1]);
+	run_passes(fake);
+
+	/* One half of them is in use at all times, and the other is free. */
+	free_blocks(pages[0]);
+	for (i = 0; i < PAGE_REPORTING_LOOKS + 1; i++) {
+		fake_reset(fake);
+		run_look(fake);
+		free_blocks(pages[(i + 1) % 2]);
+		use_blocks(test, pages[i % 2]);
+	}
+	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+	KUNIT_EXPECT_LT(test, fake->pages, (USED_BLOCKS + 2) << MAX_PAGE_ORDER);
+	free_blocks(pages[(i + 1) % 2]);
+	finish_passes(fake);
 }
 
 /* Single pages that all CPUs keep for themselves */
@@ -1216,6 +1348,7 @@ struct seen_events {
 	unsigned long pages;
 	unsigned int begins;
 	unsigned long unreported;
+	unsigned long surplus;
 	unsigned int ends;
 	unsigned int ends_in_error;
 	unsigned int ends_with_rest;
@@ -1231,12 +1364,13 @@ static void probe_request(void *data, const char *reason)
 }
 
 static void probe_begin(void *data, struct zone *zone, unsigned int order,
-			unsigned long unreported)
+			unsigned long unreported, unsigned long surplus)
 {
 	struct seen_events *seen = data;
 
 	seen->begins++;
 	seen->unreported += unreported;
+	seen->surplus += surplus;
 }
 
 static void probe_batch(void *data, struct zone *zone, unsigned int blocks,
@@ -1285,6 +1419,7 @@ static void events_say_what_was_done(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	struct seen_events *seen;
 	struct free_walk walk;
+	struct page *page;
 
 	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
 		kunit_skip(test, "the kernel has no tracepoints");
@@ -1303,8 +1438,17 @@ static void events_say_what_was_done(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, seen->errors, 1);
 	KUNIT_EXPECT_EQ(test, seen->ends_in_error, 1);
 	KUNIT_EXPECT_GE(test, seen->unreported, walk.large << TEST_ORDER);
+	KUNIT_EXPECT_EQ(test, seen->surplus, seen->unreported);
 
-	/* Until there is nothing more to say; not all of it in one pass */
+	/* Until there is nothing more to say; a block that was in use has to wait */
+	run_passes(fake);
+	KUNIT_EXPECT_EQ(test, seen->ends_with_rest, 0);
+	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	run_passes(fake);
+	__free_pages(page, MAX_PAGE_ORDER);
+	run_look(fake);
+	KUNIT_EXPECT_LT(test, seen->surplus, seen->unreported);
 	run_passes(fake);
 	KUNIT_EXPECT_EQ(test, seen->batches, fake->calls);
 	KUNIT_EXPECT_EQ(test, seen->pages, fake->pages);
@@ -1549,7 +1693,8 @@ static void full_batch_rotates_list(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	struct scatterlist sgl[1];
 	struct page_reporting_pass pass = {
-		.prdev = &fake->prdev, .sgl = sgl, .capacity = 1, .todo = 2,
+		.prdev = &fake->prdev, .sgl = sgl, .capacity = 1,
+		.todo = 2 << MAX_PAGE_ORDER, .look = ULONG_MAX,
 	};
 	struct page *page, *next, *first;
 	struct list_head *list;
@@ -1586,7 +1731,8 @@ static void short_batch_leaves_no_end(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	struct scatterlist sgl[4];
 	struct page_reporting_pass pass = {
-		.prdev = &fake->prdev, .sgl = sgl, .capacity = 4, .todo = 2,
+		.prdev = &fake->prdev, .sgl = sgl, .capacity = 4,
+		.todo = 2 << MAX_PAGE_ORDER, .look = ULONG_MAX,
 	};
 	struct zone *zone;
 	bool full;
@@ -1666,12 +1812,12 @@ static void error_doubles_delay(struct kunit *test)
 	fake_reset(fake);
 	run_pass(fake);
 	KUNIT_EXPECT_GT(test, fake->blocks, 0);
-	KUNIT_EXPECT_EQ(test, page_reporting_delay(&fake->prdev), base);
+	KUNIT_EXPECT_EQ(test, page_reporting_delay(&fake->prdev), base / PAGE_REPORTING_LOOKS);
 }
 
 static void request_from_report(struct fake_device *fake)
 {
-	page_reporting_notify();
+	page_reporting_notify(page_zone(ZERO_PAGE(0)), 0);
 }
 
 static void request_during_pass_not_lost(struct kunit *test)
@@ -1858,6 +2004,7 @@ static void unregister_waits_for_pass(struct kunit *test)
 	unsigned int calls;
 
 	fake->in_report = sleep_in_report;
+	let_age();
 	page_reporting_request(&fake->prdev, "test");
 	mod_delayed_work(system_freezable_wq, &fake->prdev.work, 0);
 	wait_for_completion(&fake->started);
@@ -1871,7 +2018,7 @@ static void unregister_waits_for_pass(struct kunit *test)
 	expect_lists_right(test);
 
 	/* Neither a free nor time brings a report. */
-	page_reporting_notify();
+	page_reporting_notify(page_zone(ZERO_PAGE(0)), 0);
 	msleep(50);
 	KUNIT_EXPECT_EQ(test, fake->calls, calls);
 }
@@ -2149,7 +2296,10 @@ static void random_pass(struct random_run *run, u32 how, u32 in_report)
 	fake->in_report = random_in_report;
 	if (how / 2 % 4 == 0)
 		fake->fail_at = 1 + how / 8 % 3;
-	run_pass(fake);
+	if (how / 32 % 2)
+		run_pass(fake);
+	else
+		run_look(fake);
 
 	/* If there was nothing to report: what is held afterwards is the same. */
 	random_in_report(fake);
@@ -2308,7 +2458,7 @@ static void random_settle(struct random_run *run)
 		fake_reset(fake);
 		if (!fake_pending(fake))
 			page_reporting_request(&fake->prdev, "test");
-		/* A pass leaves half of a list: as many as halve any list */
+		/* What has come free just now takes some passes. */
 		for (i = 0; i < BITS_PER_LONG && fake_pending(fake); i++)
 			flush_delayed_work(&fake->prdev.work);
 		unreported = count_all_unreported(run);
@@ -2451,7 +2601,9 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(now_does_not_wait_for_ever),
 #endif
 	KUNIT_CASE(pass_reports_all_once),
-	KUNIT_CASE(pass_leaves_half),
+	KUNIT_CASE(pass_leaves_what_was_used),
+	KUNIT_CASE(pass_leaves_what_is_used_in_turns),
+	KUNIT_CASE(pass_reports_as_much_as_stays),
 	KUNIT_CASE(idle_cpu_list_is_drained),
 	KUNIT_CASE(pass_reports_what_came_back),
 	KUNIT_CASE(new_device_is_told_all),

@@ -34,9 +34,10 @@ TRACE_EVENT(page_reporting_request,
 
 TRACE_EVENT(page_reporting_pass_begin,
 
-	TP_PROTO(struct zone *zone, unsigned int order, unsigned long unreported),
+	TP_PROTO(struct zone *zone, unsigned int order, unsigned long unreported,
+		 unsigned long surplus),
 
-	TP_ARGS(zone, order, unreported),
+	TP_ARGS(zone, order, unreported, surplus),
 
 	TP_STRUCT__entry(
 		__field(int, nid)
@@ -44,6 +45,7 @@ TRACE_EVENT(page_reporting_pass_begin,
 		__field(unsigned int, order)
 		__field(unsigned long, free)
 		__field(unsigned long, unreported)
+		__field(unsigned long, surplus)
 	),
 
 	TP_fast_assign(
@@ -52,11 +54,13 @@ TRACE_EVENT(page_reporting_pass_begin,
 		__entry->order = order;
 		__entry->free = zone_page_state(zone, NR_FREE_PAGES);
 		__entry->unreported = unreported;
+		__entry->surplus = surplus;
 	),
 
-	TP_printk("node=%d zone=%s order=%u free=%lu unreported=%lu",
+	TP_printk("node=%d zone=%s order=%u free=%lu unreported=%lu surplus=%lu",
 		  __entry->nid, __print_symbolic(__entry->zid, ZONE_TYPE),
-		  __entry->order, __entry->free, __entry->unreported)
+		  __entry->order, __entry->free, __entry->unreported,
+		  __entry->surplus)
 );
 
 TRACE_EVENT(page_reporting_pass_end,
