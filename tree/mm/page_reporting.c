@@ -685,8 +685,9 @@ static unsigned long page_reporting_look(struct page_reporting_pass *pass,
 	hold = page_reporting_hold_back(zone, free, zone->reporting_least_before);
 	small = free - min(free, unreported);
 	pass->todo = min(least - min(least, small + hold), unreported);
+	/* What comes free meanwhile is not to take the place of what was. */
 	if (pass->full)
-		pass->todo = unreported;
+		pass->todo = ULONG_MAX;
 	/* If nothing of it was in use, there is nothing to wait for. */
 	pass->rest = pass->todo < unreported && (least < free || hold);
 
@@ -722,7 +723,8 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 		goto out;
 
 	unreported = page_reporting_look(pass, zone, order);
-	trace_page_reporting_pass_begin(zone, order, unreported, pass->todo);
+	trace_page_reporting_pass_begin(zone, order, unreported,
+					min(pass->todo, unreported));
 	mod_zone_page_state(zone, PAGE_REPORTING_PASSES, 1);
 	if (pass->todo)
 		err = page_reporting_lists(pass, zone, order);
