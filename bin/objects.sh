@@ -13,7 +13,7 @@ TIP=$(postings | tail -n 1)
 # What User-mode Linux alone has is built by the check uml.
 touched() {
 	kgit -C "$LINUX" diff --no-renames --diff-filter=AM --name-only without "$TIP" -- '*.c' |
-		grep -vE '/tests/|^(tools|samples|arch/um)/' | sed 's/c$/o/' | sort -u
+		grep -vE '/tests/|^(tools|samples|arch/um|arch/x86/um)/' | sed 's/c$/o/' | sort -u
 }
 
 # make on that tree: make_objects OUT ARGUMENT...
