@@ -143,7 +143,7 @@ FAULTS = (
      "\tif (page_reporting_wanted)\n\t\tpage_reporting_start", "\tif (true)\n\t\tpage_reporting_start"),
     ("a second start while reporting runs", CORE,
      "\telse if (page_reporting_registered && !page_reporting_active())", "\telse if (page_reporting_registered)"),
-    ("report_now leaves half to the next pass", CORE,
+    ("report_now leaves what is not free for long to the next pass", CORE,
      "\tpass.full = tickets != page_reporting_served;", "\tpass.full = false;"),
     ("report_now waits for the delay", CORE,
      "\t\tmod_delayed_work(system_freezable_wq, &prdev->work, 0);\n\t}\n\tmutex_unlock",

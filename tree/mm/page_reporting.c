@@ -126,8 +126,8 @@ enum page_reporting_state {
 #define PAGE_REPORTING_HOLD	6
 
 /*
- * Blocks that are looked at in one go under zone->lock: as many as that take some
- * microseconds.
+ * Blocks that are looked at in one go under zone->lock. As many as that take some
+ * ten microseconds.
  */
 #define PAGE_REPORTING_BLOCKS	256
 
@@ -889,12 +889,6 @@ static void page_reporting_process(struct work_struct *work)
 }
 
 /*
- * Blocks that are looked at in one go under zone->lock. As many as that take
- * some ten microseconds.
- */
-#define PAGE_REPORTING_FORGET	256
-
-/*
  * Each block goes to the tail as it is done, and the list ends as it was before.
  * It is enough to do as many as there are of all types. Blocks that come to the
  * list meanwhile may leave as many others out of it, which keep their flag until
@@ -912,7 +906,7 @@ static void page_reporting_forget_list(struct zone *zone, unsigned int order,
 		page_reporting_forget(list_first_entry(list, struct page, buddy_list),
 				      zone, order);
 		list_rotate_left(list);
-		if (todo % PAGE_REPORTING_FORGET)
+		if (todo % PAGE_REPORTING_BLOCKS)
 			continue;
 		spin_unlock_irq(&zone->lock);
 		cond_resched();
