@@ -6,9 +6,10 @@ go on with more pairs of code. The suite page_reporting has to fail with each.
 """
 
 CORE = "mm/page_reporting.c"
+HOOKS = "mm/page_reporting.h"
 
 FAULTS = (
-    ("the flag stays when a block leaves its free list", CORE,
+    ("the flag stays when a block leaves its free list", HOOKS,
      "\tClearPageReported(page);\n", ""),
     ("the last entry is not marked as the end", CORE,
      "\tsg_mark_end(&pass->sgl[pass->nents - 1]);\n", ""),
@@ -37,7 +38,7 @@ FAULTS = (
      "least = min3(zone->reporting_least, zone->reporting_least_before, free);",
      "least = min(zone->reporting_least, free);"),
     ("a free does not look at what was left", CORE,
-     "\tzone->reporting_least = min(zone->reporting_least, free - min(free, pages));\n", ""),
+     "\tif (least < (long)zone->reporting_least)\n\t\tzone->reporting_least = max(least, 0L);\n", ""),
     ("what has to wait requests no pass", CORE,
      "\tpass->rest = pass->todo < unreported && (least < free || hold);\n", "\tpass->rest = false;\n"),
     ("what is used in turns is not held back", CORE,
@@ -48,6 +49,10 @@ FAULTS = (
      "else if (++hold->looks == PAGE_REPORTING_HOLD)", "else if (false)"),
     ("a full batch does not rotate the list", CORE,
      "\t\t\tlist_rotate_to_front(&page->buddy_list, list);\n", ""),
+    ("a walk over a list goes on from where it began", CORE,
+     "\t\tif (page == pass->first && PageReported(page))\n\t\t\treturn false;\n", ""),
+    ("a walk over what is reported keeps zone->lock", CORE,
+     "if (!more || !looks-- || pass->nents", "if (!more || pass->nents"),
     ("reported pageblocks become movable", CORE,
      "__isolate_free_page_keep_mt(page, order)", "__isolate_free_page(page, order)"),
     ("a new device is not told what the last one was", CORE,
@@ -87,7 +92,7 @@ FAULTS = (
      "\tprdev = NULL;\n\tmutex_unlock(&page_reporting_mutex);\n\n\treturn 0;"),
     ("what goes back on the free lists requests a pass", "mm/page_alloc.c",
      "FPI_TO_TAIL | FPI_NO_REPORT);", "FPI_TO_TAIL);"),
-    ("a free of the reporting order requests no pass", "mm/page_reporting.h",
+    ("a free of the reporting order requests no pass", HOOKS,
      "order >= READ_ONCE(page_reporting_order)", "order > READ_ONCE(page_reporting_order)"),
     ("zone->lock is held while the device is told", CORE,
      "\t\tspin_unlock_irq(&zone->lock);\n\t\tif (pass->nents == pass->capacity)",
@@ -116,10 +121,10 @@ FAULTS = (
     ("the reported pages of a batch are counted without the last", CORE,
      "\tpass->pages += pages;\n",
      "\tif (pass->nents < pass->capacity)\n\t\tpass->pages += pages;\n"),
-    ("reported blocks are not counted by order as they leave", CORE,
+    ("reported blocks are not counted by order as they leave", HOOKS,
      "\tzone->nr_reported[order]--;\n", ""),
-    ("reported pages are not counted as they leave", CORE,
-     "\tpage_reporting_count(zone, NR_FREE_REPORTED, -(1L << order));\n", ""),
+    ("reported pages are not counted as they leave", HOOKS,
+     "\tzone_page_state_add(-(1L << order), zone, NR_FREE_REPORTED);\n", ""),
     ("a new device leaves the count of flags as it was", CORE,
      "\t\tpage_reporting_forget(list_first_entry(list, struct page, buddy_list),\n\t\t\t\t      zone, order);",
      "\t\tClearPageReported(list_first_entry(list, struct page, buddy_list));"),

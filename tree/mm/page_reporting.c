@@ -140,6 +140,7 @@ enum page_reporting_state {
  * @pages: number of pages in them
  * @todo: number of pages of the current zone that are still to be reported
  * @look: number of blocks of the current list that are still to be looked at
+ * @first: first page of the block of it that was looked at first, or NULL
  * @full: report all that is free, no matter for how long
  * @more: unreported blocks are left to the next pass
  * @short_zones: a zone was put off, or left early, for want of memory
@@ -156,6 +157,7 @@ struct page_reporting_pass {
 	unsigned long pages;
 	unsigned long todo;
 	unsigned long look;
+	struct page *first;
 	bool full;
 	bool more;
 	bool short_zones;
@@ -303,13 +305,14 @@ static void page_reporting_request(struct page_reporting_dev_info *prdev,
 		page_reporting_queue(prdev);
 }
 
-/* Free pages that are not reported, in blocks of any order */
-static unsigned long page_reporting_free(struct zone *zone)
+/*
+ * Free pages that are not reported, in blocks of any order. Less than none if CPUs
+ * have not added yet what they have counted.
+ */
+static long page_reporting_free(struct zone *zone)
 {
-	unsigned long reported = zone_page_state(zone, NR_FREE_REPORTED);
-	unsigned long free = zone_page_state(zone, NR_FREE_PAGES);
-
-	return free - min(free, reported);
+	return atomic_long_read(&zone->vm_stat[NR_FREE_PAGES]) -
+	       atomic_long_read(&zone->vm_stat[NR_FREE_REPORTED]);
 }
 
 /*
@@ -322,10 +325,11 @@ static unsigned long page_reporting_free(struct zone *zone)
  */
 void page_reporting_notify(struct zone *zone, unsigned long pages)
 {
+	long least = page_reporting_free(zone) - (long)pages;
 	struct page_reporting_dev_info *prdev;
-	unsigned long free = page_reporting_free(zone);
 
-	zone->reporting_least = min(zone->reporting_least, free - min(free, pages));
+	if (least < (long)zone->reporting_least)
+		zone->reporting_least = max(least, 0L);
 
 	rcu_read_lock();
 	prdev = rcu_dereference(page_reporting_dev);
@@ -339,17 +343,13 @@ void page_reporting_notify(struct zone *zone, unsigned long pages)
 	rcu_read_unlock();
 }
 
-/*
- * What is counted is kept per CPU by the zone's other counters: the allocator's
- * paths get no lock and no shared cacheline for it. The number of blocks of each
- * order changes with their nr_free, under the same lock.
- */
+/* What is counted changes with the lists, under the same lock. */
 static void page_reporting_count(struct zone *zone, enum zone_stat_item item,
 				 long delta)
 {
 	lockdep_assert_held(&zone->lock);
 
-	__mod_zone_page_state(zone, item, delta);
+	zone_page_state_add(delta, zone, item);
 }
 
 static void page_reporting_flag(struct page *page, struct zone *zone,
@@ -358,22 +358,6 @@ static void page_reporting_flag(struct page *page, struct zone *zone,
 	SetPageReported(page);
 	zone->nr_reported[order]++;
 	page_reporting_count(zone, NR_FREE_REPORTED, 1L << order);
-}
-
-void __page_reporting_forget(struct page *page, struct zone *zone,
-			     unsigned int order)
-{
-	ClearPageReported(page);
-	zone->nr_reported[order]--;
-	page_reporting_count(zone, NR_FREE_REPORTED, -(1L << order));
-}
-
-/* All of the block counts: what is left of it has to be reported again. */
-void __page_reporting_reuse(struct page *page, struct zone *zone,
-			    unsigned int order)
-{
-	__page_reporting_forget(page, zone, order);
-	page_reporting_count(zone, PAGE_REPORTING_REUSED, 1L << order);
 }
 
 /* Free blocks of this order that are not reported */
@@ -426,12 +410,17 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 		bool more = pass->look && page_reporting_blocks(zone, order) &&
 			    !page_reporting_enough(pass, order);
 
+		/* Reported, and on this list since: all of it was looked at. */
+		if (page == pass->first && PageReported(page))
+			return false;
 		if (!more || !looks-- || pass->nents == pass->capacity) {
 			/* It goes on here, and what is reported is allocated last. */
 			list_rotate_to_front(&page->buddy_list, list);
 			pass->rest |= pass->full && !more && page_reporting_blocks(zone, order);
 			return more;
 		}
+		if (!pass->first)
+			pass->first = page;
 		pass->look--;
 		if (PageReported(page))
 			continue;
@@ -536,6 +525,7 @@ static int page_reporting_list(struct page_reporting_pass *pass,
 	 * the pass, however fast they come.
 	 */
 	pass->look = zone->free_area[order].nr_free;
+	pass->first = NULL;
 	while (!err && page_reporting_fill(pass, zone, order, mt)) {
 		spin_unlock_irq(&zone->lock);
 		if (pass->nents == pass->capacity)
@@ -676,7 +666,7 @@ static unsigned long page_reporting_look(struct page_reporting_pass *pass,
 
 	spin_lock_irq(&zone->lock);
 	unreported = page_reporting_unreported(zone, order);
-	free = page_reporting_free(zone);
+	free = max(page_reporting_free(zone), 0L);
 	least = min3(zone->reporting_least, zone->reporting_least_before, free);
 	zone->reporting_least_before = min(zone->reporting_least, free);
 	zone->reporting_least = free;

@@ -789,10 +789,19 @@ static void free_pieces(struct page *page, int first)
 		__free_pages(page + i, TEST_ORDER);
 }
 
+/* More than other lists have of that order: a pass may look at as many more. */
+static struct page *come_in_report[8];
+
+/* When the pass has come to their list, and is not done with it. */
 static void free_pieces_in_report(struct fake_device *fake)
 {
-	if (fake->calls == 1)
-		free_pieces(fake->buddy, 0);
+	int i;
+
+	if (fake->seen[fake->blocks - 1].order != TEST_ORDER)
+		return;
+	for (i = 0; i < ARRAY_SIZE(come_in_report); i++)
+		free_pieces(come_in_report[i], 0);
+	fake->in_report = NULL;
 }
 
 /* What comes to a list may be taken instead of what was on it when asked. */
@@ -805,10 +814,11 @@ static void now_says_that_more_has_come(struct kunit *test)
 	/* More than a batch of them, so that the list is not done after one. */
 	for (i = 0; i < ARRAY_SIZE(pages); i++)
 		pages[i] = alloc_in_pieces(test);
-	for (i = 1; i < ARRAY_SIZE(pages); i++)
+	for (i = 0; i < ARRAY_SIZE(come_in_report); i++)
+		come_in_report[i] = alloc_in_pieces(test);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
 		free_pieces(pages[i], 0);
 
-	fake->buddy = pages[0];
 	fake->in_report = free_pieces_in_report;
 	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), 1);
@@ -817,6 +827,8 @@ static void now_says_that_more_has_come(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(pages); i++)
 		free_pieces(pages[i], 1);
+	for (i = 0; i < ARRAY_SIZE(come_in_report); i++)
+		free_pieces(come_in_report[i], 1);
 }
 
 /* Somebody else who writes to report_now, and what that returned */
@@ -1643,6 +1655,20 @@ static void pass_keeps_migratetype(struct kunit *test)
 	__free_pages(page, MAX_PAGE_ORDER);
 }
 
+/* One list is long and the next is not. What is left for last is reported as well. */
+static void now_reports_all_lists(struct kunit *test)
+{
+	struct page *page = free_largest_as(test, MIGRATE_RECLAIMABLE);
+
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), 1);
+	KUNIT_EXPECT_TRUE(test, PageReported(page));
+
+	page = alloc_pages(GFP_KERNEL | __GFP_RECLAIMABLE, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	set_migratetype(page, MIGRATE_MOVABLE);
+	__free_pages(page, MAX_PAGE_ORDER);
+}
+
 static void capacity_bounds_batch(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
@@ -1723,6 +1749,55 @@ static void full_batch_rotates_list(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, full);
 	KUNIT_EXPECT_PTR_EQ(test, sg_page(sgl), page);
 	KUNIT_EXPECT_PTR_EQ(test, first, next);
+}
+
+/* Interrupts are off for some blocks, however many are reported already. */
+static void walk_gives_lock_up(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct scatterlist sgl[2];
+	struct page_reporting_pass pass = {
+		.prdev = &fake->prdev, .sgl = sgl, .capacity = 2,
+		.todo = 2 << MAX_PAGE_ORDER, .look = ULONG_MAX,
+	};
+	struct page *pages[36], *page, *next;
+	unsigned long walked = 0;
+	struct list_head *list;
+	struct zone *zone;
+	int i, mt;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = alloc_in_pieces(test);
+	zone = page_zone(pages[0]);
+	mt = get_pageblock_migratetype(pages[0]);
+	list = &zone->free_area[TEST_ORDER].free_list[mt];
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		free_pieces(pages[i], 0);
+	run_passes(fake);
+	sg_init_table(sgl, ARRAY_SIZE(sgl));
+
+	/* All but the last one are reported. */
+	spin_lock_irq(&zone->lock);
+	page = list_last_entry(list, struct page, buddy_list);
+	page_reporting_forget(page, zone, TEST_ORDER);
+	next = list_first_entry(list, struct page, buddy_list);
+	while (walked < PAGE_REPORTING_BLOCKS && next != page) {
+		next = list_next_entry(next, buddy_list);
+		walked++;
+	}
+	KUNIT_EXPECT_EQ(test, walked, PAGE_REPORTING_BLOCKS);
+	KUNIT_EXPECT_TRUE(test, page_reporting_fill(&pass, zone, TEST_ORDER, mt));
+	KUNIT_EXPECT_EQ(test, pass.nents, 0);
+	KUNIT_EXPECT_PTR_EQ(test, list_first_entry(list, struct page, buddy_list), next);
+	/* And then goes on, to where it began. */
+	KUNIT_EXPECT_FALSE(test, page_reporting_fill(&pass, zone, TEST_ORDER, mt));
+	KUNIT_EXPECT_EQ(test, pass.nents, 1);
+	KUNIT_EXPECT_PTR_EQ(test, sg_page(sgl), page);
+	page_reporting_putback(&pass, zone, true);
+	spin_unlock_irq(&zone->lock);
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		free_pieces(pages[i], 1);
 }
 
 /* The end is marked for the device only: the next batch may be longer. */
@@ -2618,8 +2693,10 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(isolated_list_left_alone),
 	KUNIT_CASE(cma_list_is_reported),
 	KUNIT_CASE(pass_keeps_migratetype),
+	KUNIT_CASE(now_reports_all_lists),
 	KUNIT_CASE(capacity_bounds_batch),
 	KUNIT_CASE(full_batch_rotates_list),
+	KUNIT_CASE(walk_gives_lock_up),
 	KUNIT_CASE(short_batch_leaves_no_end),
 	KUNIT_CASE(error_ends_pass_unflagged),
 	KUNIT_CASE(error_doubles_delay),
