@@ -131,7 +131,7 @@ FAULTS = (
     ("a pass that was put off counts as one", CORE,
      "\tif (page_reporting_zone_short(pass, zone, order))\n\t\tgoto out;\n",
      "\tif (page_reporting_zone_short(pass, zone, order)) {\n"
-     "\t\tmod_zone_page_state(zone, PAGE_REPORTING_PASSES, 1);\n\t\tgoto out;\n\t}\n"),
+     "\t\tzone_page_state_add(1, zone, PAGE_REPORTING_PASSES);\n\t\tgoto out;\n\t}\n"),
     ("a zone that is smaller than a batch is put off for ever", CORE,
      "\tpass->deferred = zone_managed_pages(zone) > mark;", "\tpass->deferred = true;"),
     ("what isolation does not get is not counted", CORE,

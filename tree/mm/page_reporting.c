@@ -715,7 +715,7 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 	unreported = page_reporting_look(pass, zone, order);
 	trace_page_reporting_pass_begin(zone, order, unreported,
 					min(pass->todo, unreported));
-	mod_zone_page_state(zone, PAGE_REPORTING_PASSES, 1);
+	zone_page_state_add(1, zone, PAGE_REPORTING_PASSES);
 	if (pass->todo)
 		err = page_reporting_lists(pass, zone, order);
 	if (pass->zone_pages && !pass->full)
@@ -730,7 +730,7 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 out:
 	pass->short_zones |= pass->deferred;
 	if (pass->deferred)
-		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
+		zone_page_state_add(1, zone, PAGE_REPORTING_DEFERRED);
 
 	return err;
 }
@@ -756,7 +756,7 @@ static void page_reporting_defer_all(void)
 	struct zone *zone;
 
 	for_each_populated_zone(zone)
-		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
+		zone_page_state_add(1, zone, PAGE_REPORTING_DEFERRED);
 }
 
 /* Pages of zones of this type that a CPU has allocated */
