@@ -1789,7 +1789,7 @@ static void walk_gives_lock_up(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, page_reporting_fill(&pass, zone, TEST_ORDER, mt));
 	KUNIT_EXPECT_EQ(test, pass.nents, 0);
 	KUNIT_EXPECT_PTR_EQ(test, list_first_entry(list, struct page, buddy_list), next);
-	/* And then goes on, to where it began. */
+	/* And then goes on there, as long as something is left. */
 	KUNIT_EXPECT_FALSE(test, page_reporting_fill(&pass, zone, TEST_ORDER, mt));
 	KUNIT_EXPECT_EQ(test, pass.nents, 1);
 	KUNIT_EXPECT_PTR_EQ(test, sg_page(sgl), page);
