@@ -6,10 +6,9 @@ go on with more pairs of code. The suite page_reporting has to fail with each.
 """
 
 CORE = "mm/page_reporting.c"
-HOOKS = "mm/page_reporting.h"
 
 FAULTS = (
-    ("the flag stays when a block leaves its free list", HOOKS,
+    ("the flag stays when a block leaves its free list", CORE,
      "\tClearPageReported(page);\n", ""),
     ("the last entry is not marked as the end", CORE,
      "\tsg_mark_end(&pass->sgl[pass->nents - 1]);\n", ""),
@@ -92,7 +91,7 @@ FAULTS = (
      "\tprdev = NULL;\n\tmutex_unlock(&page_reporting_mutex);\n\n\treturn 0;"),
     ("what goes back on the free lists requests a pass", "mm/page_alloc.c",
      "FPI_TO_TAIL | FPI_NO_REPORT);", "FPI_TO_TAIL);"),
-    ("a free of the reporting order requests no pass", HOOKS,
+    ("a free of the reporting order requests no pass", "mm/page_reporting.h",
      "order >= READ_ONCE(page_reporting_order)", "order > READ_ONCE(page_reporting_order)"),
     ("zone->lock is held while the device is told", CORE,
      "\t\tspin_unlock_irq(&zone->lock);\n\t\tif (pass->nents == pass->capacity)",
@@ -121,17 +120,17 @@ FAULTS = (
     ("the reported pages of a batch are counted without the last", CORE,
      "\tpass->pages += pages;\n",
      "\tif (pass->nents < pass->capacity)\n\t\tpass->pages += pages;\n"),
-    ("reported blocks are not counted by order as they leave", HOOKS,
+    ("reported blocks are not counted by order as they leave", CORE,
      "\tzone->nr_reported[order]--;\n", ""),
-    ("reported pages are not counted as they leave", HOOKS,
-     "\tzone_page_state_add(-(1L << order), zone, NR_FREE_REPORTED);\n", ""),
+    ("reported pages are not counted as they leave", CORE,
+     "\tpage_reporting_count(zone, NR_FREE_REPORTED, -(1L << order));\n", ""),
     ("a new device leaves the count of flags as it was", CORE,
      "\t\tpage_reporting_forget(list_first_entry(list, struct page, buddy_list),\n\t\t\t\t      zone, order);",
      "\t\tClearPageReported(list_first_entry(list, struct page, buddy_list));"),
     ("a pass that was put off counts as one", CORE,
      "\tif (page_reporting_zone_short(pass, zone, order))\n\t\tgoto out;\n",
      "\tif (page_reporting_zone_short(pass, zone, order)) {\n"
-     "\t\tzone_page_state_add(1, zone, PAGE_REPORTING_PASSES);\n\t\tgoto out;\n\t}\n"),
+     "\t\tmod_zone_page_state(zone, PAGE_REPORTING_PASSES, 1);\n\t\tgoto out;\n\t}\n"),
     ("a zone that is smaller than a batch is put off for ever", CORE,
      "\tpass->deferred = zone_managed_pages(zone) > mark;", "\tpass->deferred = true;"),
     ("what isolation does not get is not counted", CORE,

@@ -343,13 +343,17 @@ void page_reporting_notify(struct zone *zone, unsigned long pages)
 	rcu_read_unlock();
 }
 
-/* What is counted changes with the lists, under the same lock. */
+/*
+ * What is counted is kept per CPU by the zone's other counters: the allocator's
+ * paths get no lock and no shared cacheline for it. The number of blocks of each
+ * order changes with their nr_free, under the same lock.
+ */
 static void page_reporting_count(struct zone *zone, enum zone_stat_item item,
 				 long delta)
 {
 	lockdep_assert_held(&zone->lock);
 
-	zone_page_state_add(delta, zone, item);
+	__mod_zone_page_state(zone, item, delta);
 }
 
 static void page_reporting_flag(struct page *page, struct zone *zone,
@@ -358,6 +362,22 @@ static void page_reporting_flag(struct page *page, struct zone *zone,
 	SetPageReported(page);
 	zone->nr_reported[order]++;
 	page_reporting_count(zone, NR_FREE_REPORTED, 1L << order);
+}
+
+void __page_reporting_forget(struct page *page, struct zone *zone,
+			     unsigned int order)
+{
+	ClearPageReported(page);
+	zone->nr_reported[order]--;
+	page_reporting_count(zone, NR_FREE_REPORTED, -(1L << order));
+}
+
+/* All of the block counts: what is left of it has to be reported again. */
+void __page_reporting_reuse(struct page *page, struct zone *zone,
+			    unsigned int order)
+{
+	__page_reporting_forget(page, zone, order);
+	page_reporting_count(zone, PAGE_REPORTING_REUSED, 1L << order);
 }
 
 /* Free blocks of this order that are not reported */
@@ -715,7 +735,7 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 	unreported = page_reporting_look(pass, zone, order);
 	trace_page_reporting_pass_begin(zone, order, unreported,
 					min(pass->todo, unreported));
-	zone_page_state_add(1, zone, PAGE_REPORTING_PASSES);
+	mod_zone_page_state(zone, PAGE_REPORTING_PASSES, 1);
 	if (pass->todo)
 		err = page_reporting_lists(pass, zone, order);
 	if (pass->zone_pages && !pass->full)
@@ -730,7 +750,7 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 out:
 	pass->short_zones |= pass->deferred;
 	if (pass->deferred)
-		zone_page_state_add(1, zone, PAGE_REPORTING_DEFERRED);
+		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
 
 	return err;
 }
@@ -756,7 +776,7 @@ static void page_reporting_defer_all(void)
 	struct zone *zone;
 
 	for_each_populated_zone(zone)
-		zone_page_state_add(1, zone, PAGE_REPORTING_DEFERRED);
+		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
 }
 
 /* Pages of zones of this type that a CPU has allocated */

@@ -11,9 +11,12 @@
 #include <linux/mm_types.h>
 #include <linux/mmzone.h>
 #include <linux/page-flags.h>
-#include <linux/vmstat.h>
 
 void page_reporting_notify(struct zone *zone, unsigned long pages);
+void __page_reporting_forget(struct page *page, struct zone *zone,
+			     unsigned int order);
+void __page_reporting_reuse(struct page *page, struct zone *zone,
+			    unsigned int order);
 
 #ifdef CONFIG_PAGE_REPORTING
 DECLARE_STATIC_KEY_FALSE(page_reporting_enabled);
@@ -30,35 +33,22 @@ static inline bool page_reporting_wants(unsigned int order)
  * The block that starts at this page leaves the free lists, be it to merge with
  * its buddy or to go offline. Before each __del_page_from_free_list(), with the
  * zone's lock held, or else the page allocator finds a bad page.
- *
- * Return: true if the block was reported.
- *
- * The counters are changed without a call: these are the allocator's paths, which
- * would have to keep their registers for it, for other blocks as well.
  */
-static inline bool page_reporting_forget(struct page *page, struct zone *zone,
+static inline void page_reporting_forget(struct page *page, struct zone *zone,
 					 unsigned int order)
 {
-	if (!static_branch_unlikely(&page_reporting_enabled) ||
-	    !PageReported(page))
-		return false;
-
-	ClearPageReported(page);
-	zone->nr_reported[order]--;
-	zone_page_state_add(-(1L << order), zone, NR_FREE_REPORTED);
-
-	return true;
+	if (static_branch_unlikely(&page_reporting_enabled) &&
+	    PageReported(page))
+		__page_reporting_forget(page, zone, order);
 }
 
-/*
- * The same, for an allocation: as a whole, or split for a part of it. All of the
- * block counts: what is left of it has to be reported again.
- */
+/* The same, for an allocation: as a whole, or split for a part of it. */
 static inline void page_reporting_reuse(struct page *page, struct zone *zone,
 					unsigned int order)
 {
-	if (page_reporting_forget(page, zone, order))
-		zone_page_state_add(1L << order, zone, PAGE_REPORTING_REUSED);
+	if (static_branch_unlikely(&page_reporting_enabled) &&
+	    PageReported(page))
+		__page_reporting_reuse(page, zone, order);
 }
 #else /* !CONFIG_PAGE_REPORTING */
 static inline bool page_reporting_wants(unsigned int order)
@@ -66,10 +56,9 @@ static inline bool page_reporting_wants(unsigned int order)
 	return false;
 }
 
-static inline bool page_reporting_forget(struct page *page, struct zone *zone,
+static inline void page_reporting_forget(struct page *page, struct zone *zone,
 					 unsigned int order)
 {
-	return false;
 }
 
 static inline void page_reporting_reuse(struct page *page, struct zone *zone,
