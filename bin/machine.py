@@ -199,6 +199,7 @@ class Machine:
         self.kernel = os.path.join(BUILD, "kernel", kernel)
         self.log = log
         self.lines = []
+        self.program = program
         self.start = None
         self._new_line = threading.Condition()
         self.command = self._command(memory, program, kernel, reporting,
@@ -421,9 +422,25 @@ class Machine:
                 return left
             if self.now() > end:
                 raise Failure(f"{left:.0f} MiB of the guest's memory stay on the host after "
-                              f"{within} s, not {bound} or less: what is freed is not reported")
+                              f"{within} s, not {bound} or less: what is freed is not reported"
+                              + self._what_is_reported())
             time.sleep(SAMPLE)
         raise Failure("the guest ended early; its last lines:\n" + self.tail())
+
+    def _what_is_reported(self):
+        """What the guest itself says of it, if it can be asked: where a report got stuck."""
+        if not self.program or self.program[0] != "/obey":
+            return ""
+        try:
+            since = len(self.lines)
+            unreported = self.ask("get /sys/kernel/mm/page_reporting/unreported")
+            free = self.ask("free")
+            self.ask("show /proc/vmstat")
+        except Failure as failure:
+            return f"; {failure}"
+        counted = [line.split("| ")[1] for _, line in self.lines[since:] if "| page_reporting_" in line]
+        return (f"; free are {free} MiB, unreported blocks of order 0 to 10: {unreported}; "
+                + ", ".join(counted))
 
     def tail(self, count=15):
         return "\n".join("    " + line for _, line in self.lines[-count:])
