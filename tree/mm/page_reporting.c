@@ -779,6 +779,12 @@ static void page_reporting_defer_all(void)
 		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
 }
 
+/*
+ * Pages that are taken from a CPU's list in one go, with interrupts disabled. A batch
+ * of the list, 63 as a rule, would be the longest time of all that reporting takes.
+ */
+#define PAGE_REPORTING_DRAIN	32
+
 /* Pages of zones of this type that a CPU has allocated */
 static unsigned long page_reporting_allocated(struct zone *zone, int cpu)
 {
@@ -807,9 +813,9 @@ static bool page_reporting_drain_cpu(struct zone *zone, int cpu)
 	/* What made the lists so long is over: when it comes again they are to grow anew. */
 	if (idle > 0)
 		WRITE_ONCE(pcp->high, READ_ONCE(pcp->high_min));
-	/* A huge page on them is more than a batch; and the CPU may use them meanwhile. */
-	for (; idle > 0 && READ_ONCE(pcp->count) > left; idle -= batch) {
-		drain_zone_pages(zone, pcp);
+	/* A huge page on them counts for all of it; and the CPU may use them meanwhile. */
+	for (; idle > 0 && READ_ONCE(pcp->count) > left; idle -= PAGE_REPORTING_DRAIN) {
+		drain_pcp_pages(zone, pcp, min(idle, PAGE_REPORTING_DRAIN));
 		cond_resched();
 	}
 
