@@ -4,7 +4,7 @@
 import contextlib
 import time
 
-from common import Cgroup, Failure, Table, guest, line, read, say, select, side_by_side, turns
+from common import PARAMETER, Cgroup, Failure, Table, guest, line, read, say, select, side_by_side, turns
 
 TITLE = "Overcommit: guests of 1 GiB in 2 GiB of the host"
 LIMIT, MEM = 2048, 1024
@@ -15,7 +15,9 @@ PAUSES, QUICK_PAUSES = (1.0, 3.0), (1.0,)
 MOST, QUICK_MOST = 10, 6
 # With long pauses it takes long.
 REPEATS, QUICK_REPEATS = {1.0: 2, 3.0: 1}, 1
-FLAVOURS = ("off", "upstream", "ours")
+# What is used in turns is held back for three delays: ours, and with half of the usual delay
+SOONER, SOONER_MS = "ours, delay 1 s", 1000
+FLAVOURS = ("off", "upstream", "ours", SOONER)
 
 
 def turn(machine):
@@ -37,10 +39,14 @@ def prepare():
 
 
 def one(flavour, pause, most):
+    append = ()
+    if flavour == SOONER:
+        flavour, append = "ours", (f"{PARAMETER}delay_ms={SOONER_MS}",)
     with Cgroup(LIMIT) as group, contextlib.ExitStack() as stack:
         guests, times, peak = [], [], 0
         while len(guests) < most:
-            machine = guest(f"overcommit-{len(guests)}", flavour, MEM, ("/obey", "16", "16"))
+            machine = guest(f"overcommit-{len(guests)}", flavour, MEM, ("/obey", "16", "16"),
+                            append=append)
             group.takes(machine)
             stack.enter_context(machine)
             try:

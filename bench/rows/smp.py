@@ -9,7 +9,7 @@ TITLE = "page_fault1 on eight virtual CPUs at once"
 MEM, CPUS, MIB = 1024, 8, 32
 ROUNDS, QUICK_ROUNDS = 24, 6
 TIMES, REPEATS, QUICK_REPEATS = 3, 4, 1
-# Seconds of a host with fewer processors, and others on it: what is not farther apart is alike.
+# By the clock of a host that has fewer processors: what is not farther apart than this is alike.
 LEVEL = 0.02
 
 

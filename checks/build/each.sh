@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # One working tree that walks from the base to the last patch, where only what
-# changed is built again: for the checks build and links. To be read after lib.sh.
+# changed is built again: for the checks build and links. To be read after objects.sh.
 
 TREE=$BUILD/src/each
 OUT=$TREE/.out-each
@@ -10,7 +10,7 @@ OUT=$TREE/.out-each
 #   y  with page reporting      n  without
 #   hv  y, and hv_balloon.c     hvm  the same as modules
 configure() {
-	local out=$1 kind=$2 line
+	local out=$1 kind=$2 dropped
 	mkdir -p "$out"
 	{
 		cat "$TOP/config/each.config"
@@ -26,12 +26,8 @@ configure() {
 	make_each "$out" -s tinyconfig
 	"$TREE/scripts/kconfig/merge_config.sh" -m -O "$out" "$out/.config" "$out/fragment" >/dev/null
 	make_each "$out" -s olddefconfig
-	while IFS= read -r line; do
-		case $line in
-		'# '*) ! grep -q "^$(cut -d' ' -f2 <<<"$line")=" "$out/.config" ;;
-		*) grep -qxF "$line" "$out/.config" ;;
-		esac || die "$(what) ($kind): $line did not survive olddefconfig"
-	done <"$out/fragment"
+	dropped=$(lost "$out" <"$out/fragment")
+	[ -z "$dropped" ] || die "$(what) ($kind): did not survive olddefconfig:" "$dropped"
 }
 
 # make on that tree: make_each OUT ARGUMENT...
@@ -125,12 +121,11 @@ walk() {
 key() {
 	{
 		kgit -C "$LINUX" rev-parse "$1^{tree}" "$1~^{tree}"
-		cat "$0" "$TOP/checks/build/each.sh" "$TOP/config/each.config"
-		echo "${touched[@]-}"
+		cat "$0" "$TOP/checks/build/each.sh" "$TOP/bin/objects.sh" "$TOP/config/each.config"
+		touched
 		gcc --version
 		sparse --version
 	} | sha256sum | cut -c1-32
 }
 
-TIP=$(postings | tail -n 1)
 need_room "$BUILD" 4000 "the builds"
