@@ -620,6 +620,11 @@ static unsigned long page_reporting_regret_time(void)
 	       (PAGE_REPORTING_HOLD - PAGE_REPORTING_LOOKS + 1);
 }
 
+static struct page_reporting_hold *page_reporting_held(struct zone *zone)
+{
+	return &zone->zone_pgdat->reporting_hold[zone_idx(zone)];
+}
+
 /*
  * Memory that is used in turns of some seconds is free for long enough in each of
  * them, and is reported in vain each time. Hold back what was used soon after its
@@ -634,7 +639,7 @@ static unsigned long page_reporting_regret_time(void)
 static unsigned long page_reporting_hold_back(struct zone *zone, unsigned long free,
 					      unsigned long least)
 {
-	struct page_reporting_hold *hold = &zone->reporting_hold;
+	struct page_reporting_hold *hold = page_reporting_held(zone);
 	unsigned long reused = zone_page_state(zone, PAGE_REPORTING_REUSED);
 
 	if (time_before(jiffies, hold->given_at + page_reporting_regret_time())) {
@@ -659,7 +664,7 @@ static unsigned long page_reporting_hold_back(struct zone *zone, unsigned long f
 /* So many pages were reported because they are not needed. */
 static void page_reporting_gave(struct zone *zone, unsigned long pages)
 {
-	struct page_reporting_hold *hold = &zone->reporting_hold;
+	struct page_reporting_hold *hold = page_reporting_held(zone);
 
 	/* Several looks report what became free together. */
 	if (hold->regret) {
@@ -669,6 +674,30 @@ static void page_reporting_gave(struct zone *zone, unsigned long pages)
 	}
 	hold->given += pages;
 	hold->given_at = jiffies;
+}
+
+/*
+ * While a large process exits, each look finds some more of its memory. Have what is no
+ * full batch wait for what the next look reports: no longer than for the looks that
+ * memory has to be free for anyway, and not for less than a quarter of it.
+ *
+ * @more is the number of free pages that were in use during the last looks.
+ *
+ * Return: number of pages that wait
+ */
+static unsigned long page_reporting_part(struct page_reporting_pass *pass,
+					 struct zone *zone, unsigned long more)
+{
+	struct page_reporting_hold *hold = page_reporting_held(zone);
+	unsigned long part = pass->todo % (pass->capacity * MAX_ORDER_NR_PAGES);
+
+	if (!part || part / 4 > more || hold->waits == PAGE_REPORTING_LOOKS) {
+		hold->waits = 0;
+		return 0;
+	}
+	hold->waits++;
+
+	return part;
 }
 
 /*
@@ -695,6 +724,7 @@ static unsigned long page_reporting_look(struct page_reporting_pass *pass,
 	hold = page_reporting_hold_back(zone, free, zone->reporting_least_before);
 	small = free - min(free, unreported);
 	pass->todo = min(least - min(least, small + hold), unreported);
+	pass->todo -= page_reporting_part(pass, zone, free - least);
 	/* What comes free meanwhile is not to take the place of what was. */
 	if (pass->full)
 		pass->todo = ULONG_MAX;

@@ -195,7 +195,7 @@ static void let_age(void)
 		spin_lock_irq(&zone->lock);
 		zone->reporting_least = zone_managed_pages(zone);
 		zone->reporting_least_before = zone_managed_pages(zone);
-		zone->reporting_hold = (struct page_reporting_hold) {};
+		*page_reporting_held(zone) = (struct page_reporting_hold) {};
 		spin_unlock_irq(&zone->lock);
 	}
 }
@@ -1082,6 +1082,42 @@ static void pass_leaves_what_is_used_in_turns(struct kunit *test)
 	use_blocks(test, pages);
 	free_blocks(pages);
 	run_looks(fake, PAGE_REPORTING_LOOKS + 1);
+	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+	finish_passes(fake);
+}
+
+/* What is no full batch waits for what was freed after it, if that is as much ... */
+static void part_of_batch_waits(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *pages[2][USED_BLOCKS];
+	int i;
+
+	use_blocks(test, pages[0]);
+	use_blocks(test, pages[1]);
+	run_passes(fake);
+	free_blocks(pages[0]);
+	run_looks(fake, PAGE_REPORTING_LOOKS);
+	free_blocks(pages[1]);
+	run_looks(fake, PAGE_REPORTING_LOOKS);
+	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
+	run_looks(fake, 1);
+	KUNIT_EXPECT_GE(test, fake->pages, 2 * USED_PAGES);
+
+	/* ... but not for ever: that may be used again. */
+	use_blocks(test, pages[0]);
+	use_blocks(test, pages[1]);
+	run_passes(fake);
+	free_blocks(pages[0]);
+	run_looks(fake, PAGE_REPORTING_LOOKS);
+	for (i = 0; i < PAGE_REPORTING_LOOKS; i++) {
+		free_blocks(pages[1]);
+		run_looks(fake, 1);
+		KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
+		use_blocks(test, pages[1]);
+	}
+	free_blocks(pages[1]);
+	run_looks(fake, 1);
 	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
 	finish_passes(fake);
 }
@@ -2678,6 +2714,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(pass_reports_all_once),
 	KUNIT_CASE(pass_leaves_what_was_used),
 	KUNIT_CASE(pass_leaves_what_is_used_in_turns),
+	KUNIT_CASE(part_of_batch_waits),
 	KUNIT_CASE(pass_reports_as_much_as_stays),
 	KUNIT_CASE(idle_cpu_list_is_drained),
 	KUNIT_CASE(pass_reports_what_came_back),
