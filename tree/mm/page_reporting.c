@@ -679,7 +679,8 @@ static void page_reporting_gave(struct zone *zone, unsigned long pages)
 /*
  * While a large process exits, each look finds some more of its memory. Have what is no
  * full batch wait for what the next look reports: no longer than for the looks that
- * memory has to be free for anyway, and not for less than a quarter of it.
+ * memory has to be free for anyway, and not for less than a quarter of it. A batch
+ * counts as one of the largest blocks: of smaller ones, some full ones wait, too.
  *
  * @more is the number of free pages that were in use during the last looks.
  *

@@ -961,8 +961,12 @@ static void file_counts_unreported(struct kunit *test)
 			below += blocks << order;
 	}
 	KUNIT_EXPECT_EQ(test, numbers, NR_PAGE_ORDERS);
-	for_each_populated_zone(zone)
-		KUNIT_EXPECT_EQ(test, 0, page_reporting_unreported(zone, TEST_ORDER));
+	for_each_populated_zone(zone) {
+		spin_lock_irq(&zone->lock);
+		blocks = page_reporting_unreported(zone, TEST_ORDER);
+		spin_unlock_irq(&zone->lock);
+		KUNIT_EXPECT_EQ(test, blocks, 0);
+	}
 	KUNIT_EXPECT_GT(test, below, 0);
 }
 #endif /* CONFIG_SYSFS */
