@@ -714,9 +714,15 @@ static unsigned long page_reporting_look(struct page_reporting_pass *pass,
 {
 	unsigned long unreported, free, small, least, hold;
 
+	/*
+	 * With what CPUs have not added yet, or as much would never be reported. What
+	 * is freed between this and the lock requests a pass.
+	 */
+	free = zone_page_state_snapshot(zone, NR_FREE_PAGES);
+	free -= min(free, zone_page_state_snapshot(zone, NR_FREE_REPORTED));
+
 	spin_lock_irq(&zone->lock);
 	unreported = page_reporting_unreported(zone, order);
-	free = max(page_reporting_free(zone), 0L);
 	least = min3(zone->reporting_least, zone->reporting_least_before, free);
 	zone->reporting_least_before = min(zone->reporting_least, free);
 	zone->reporting_least = free;

@@ -933,6 +933,8 @@ static void now_does_not_wait_for_ever(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -ERESTARTSYS);
 	clear_thread_flag(TIF_SIGPENDING);
 	fake->in_report = NULL;
+	/* Its pass may still run, and queues the next one when it ends. */
+	flush_delayed_work(&fake->prdev.work);
 	run_passes(fake);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported,
 			walk_free_lists(false).large);
@@ -1233,8 +1235,9 @@ static void pass_reports_what_came_back(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, PageReported(page));
 
 	run_passes(fake);
-	KUNIT_EXPECT_EQ(test, fake->blocks, 1);
 	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)), MAX_PAGE_ORDER);
+	/* And little else: a CPU's list that is drained may make a block, too. */
+	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
 	KUNIT_EXPECT_TRUE(test, PageReported(page));
 }
 
@@ -1975,7 +1978,10 @@ static void half_isolated_in_report(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_MEMORY_ISOLATION) || pageblock_order >= MAX_PAGE_ORDER)
 		kunit_skip(test, "no block has two pageblocks, or none can be isolated");
 	fake->in_report = isolate_half_in_report;
+	/* Of smaller blocks, this pass would go on with the half that is free. */
+	page_reporting_order = MAX_PAGE_ORDER;
 	run_pass(fake);
+	page_reporting_order = TEST_ORDER;
 	KUNIT_ASSERT_NE(test, fake->isolated, 0);
 
 	half = pfn_to_page(fake->isolated);
