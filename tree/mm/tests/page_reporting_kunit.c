@@ -1092,7 +1092,7 @@ static void pass_leaves_what_is_used_in_turns(struct kunit *test)
 	finish_passes(fake);
 }
 
-/* What is no full batch waits for what was freed after it, if that is as much ... */
+/* What is no full batch waits for what was freed after it, if that is enough ... */
 static void part_of_batch_waits(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
