@@ -232,7 +232,9 @@ class Machine:
         accel = (arch == "x86" and os.environ.get("ACCEL")) or "tcg"
         balloon = ["virtio-balloon-pci",
                    "free-page-reporting=" + ("on" if reporting else "off"), *device]
-        words = ["console=" + console, "panic=-1", "oops=panic", *append, "run=" + ",".join(program)]
+        # A suite that is built in has boots of its own: see kunit_suite().
+        words = ["console=" + console, "panic=-1", "oops=panic", "kunit.enable=0", *append,
+                 "run=" + ",".join(program)]
         return [
             qemu, "-nodefaults", "-no-user-config", "-display", "none",
             "-machine", kind, "-accel", accel,
@@ -568,7 +570,7 @@ def run_check(check, kernels=(("ours",),), initramfs=()):
         sys.exit(f"{name}: {failure}")
 
 
-def kunit_suite(kernel, append=(), timeout=240):
+def kunit_suite(kernel, append=(), timeout=240, cpus=2):
     """All tests of the suite page_reporting pass in this kernel, none is skipped: how many.
 
     They have the allocator for themselves, so the guest has no device that reports.
@@ -576,7 +578,7 @@ def kunit_suite(kernel, append=(), timeout=240):
     with open(os.path.join(TOP, "tree/mm/tests/page_reporting_kunit.c"), encoding="ascii") as source:
         tests = len(re.findall(r"\bKUNIT_CASE(?:_SLOW)?\(", source.read()))
     machine = Machine(memory=1024, program=("/take", "16", "0"), kernel=kernel, reporting=False,
-                      append=append, log=log_of(f"kunit.{kernel}.console"))
+                      append=("kunit.enable=1", *append), cpus=cpus, log=log_of(f"kunit.{kernel}.console"))
     with machine:
         machine.wait_for("exit 0", timeout)
     machine.no_splats()
@@ -584,7 +586,7 @@ def kunit_suite(kernel, append=(), timeout=240):
     if not machine.says(wanted):
         failed = [line for _, line in machine.lines if "not ok" in line or "SKIP" in line]
         raise Failure(f"the kernel did not say '{wanted}': {'; '.join(failed[:5])}")
-    progress(f"{tests} tests of the suite page_reporting passed")
+    progress(f"{tests} tests of the suite page_reporting passed on {cpus} CPUs")
     return tests
 
 

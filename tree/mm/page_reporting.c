@@ -17,6 +17,7 @@
 #include <linux/kobject.h>
 #include <linux/kstrtox.h>
 #include <linux/ktime.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/moduleparam.h>
@@ -113,7 +114,8 @@ enum page_reporting_state {
 /*
  * A pass looks at what has come of the free memory since the last one, and reports
  * what was free all through the last looks, as many as this. So memory is free for
- * a delay at least, and for a look more at most, before it is reported.
+ * a delay at least, and for a look more at most, before it is reported. What waits in
+ * page_reporting_part() may be for as many looks again.
  */
 #define PAGE_REPORTING_LOOKS	2
 
@@ -146,7 +148,7 @@ enum page_reporting_state {
  * @short_zones: a zone was put off, or left early, for want of memory
  * @zone_pages: number of pages of the current zone that were reported
  * @zone_batches: number of its batches that were handed to the device
- * @rest: blocks of it are left to the next pass, as they are not free for long
+ * @rest: blocks of it are left to the next pass
  * @deferred: a block was not taken as the zone would have been short of memory
  */
 struct page_reporting_pass {
@@ -372,12 +374,21 @@ void __page_reporting_forget(struct page *page, struct zone *zone,
 	page_reporting_count(zone, NR_FREE_REPORTED, -(1L << order));
 }
 
+static struct page_reporting_hold *page_reporting_held(struct zone *zone)
+{
+	return &zone->zone_pgdat->reporting_hold[zone_idx(zone)];
+}
+
 /* All of the block counts: what is left of it has to be reported again. */
 void __page_reporting_reuse(struct page *page, struct zone *zone,
 			    unsigned int order)
 {
+	struct page_reporting_hold *hold = page_reporting_held(zone);
+
 	__page_reporting_forget(page, zone, order);
 	page_reporting_count(zone, PAGE_REPORTING_REUSED, 1L << order);
+	if (time_before(jiffies, hold->regret_until))
+		hold->regret = min(hold->regret + (1UL << order), hold->given);
 }
 
 /* Free blocks of this order that are not reported */
@@ -620,11 +631,6 @@ static unsigned long page_reporting_regret_time(void)
 	       (PAGE_REPORTING_HOLD - PAGE_REPORTING_LOOKS + 1);
 }
 
-static struct page_reporting_hold *page_reporting_held(struct zone *zone)
-{
-	return &zone->zone_pgdat->reporting_hold[zone_idx(zone)];
-}
-
 /*
  * Memory that is used in turns of some seconds is free for long enough in each of
  * them, and is reported in vain each time. Hold back what was used soon after its
@@ -640,23 +646,22 @@ static unsigned long page_reporting_hold_back(struct zone *zone, unsigned long f
 					      unsigned long least)
 {
 	struct page_reporting_hold *hold = page_reporting_held(zone);
-	unsigned long reused = zone_page_state(zone, PAGE_REPORTING_REUSED);
 
-	if (time_before(jiffies, hold->given_at + page_reporting_regret_time())) {
-		hold->regret = min(hold->regret + reused - hold->reused, hold->given);
-	} else if (!hold->regret) {
+	lockdep_assert_held(&zone->lock);
+
+	if (!hold->regret && time_after_eq(jiffies, hold->regret_until)) {
 		hold->regret_before = 0;
 		hold->given = 0;
 	}
-	hold->reused = reused;
-
 	/* Most of it was used. That some pages are, all the time, says nothing. */
 	if (2 * least < min(hold->pages, hold->free) || !hold->pages)
 		hold->looks = 0;
 	else if (++hold->looks == PAGE_REPORTING_HOLD)
-		*hold = (struct page_reporting_hold) { .reused = reused };
+		*hold = (struct page_reporting_hold) {};
 	hold->free = free;
-	hold->pages = max(hold->pages, min(hold->regret, hold->regret_before));
+	if (hold->regret)
+		hold->pages = max(hold->pages, min(hold->given_beside + hold->regret,
+						   hold->regret_before));
 
 	return hold->pages;
 }
@@ -666,14 +671,18 @@ static void page_reporting_gave(struct zone *zone, unsigned long pages)
 {
 	struct page_reporting_hold *hold = page_reporting_held(zone);
 
+	spin_lock_irq(&zone->lock);
 	/* Several looks report what became free together. */
 	if (hold->regret) {
-		hold->regret_before = hold->regret;
+		hold->regret_before = hold->given_beside + hold->regret;
 		hold->regret = 0;
 		hold->given = 0;
 	}
+	if (!hold->given)
+		hold->given_beside = hold->pages;
 	hold->given += pages;
-	hold->given_at = jiffies;
+	hold->regret_until = jiffies + page_reporting_regret_time();
+	spin_unlock_irq(&zone->lock);
 }
 
 /*
@@ -692,7 +701,7 @@ static unsigned long page_reporting_part(struct page_reporting_pass *pass,
 	struct page_reporting_hold *hold = page_reporting_held(zone);
 	unsigned long part = pass->todo % (pass->capacity * MAX_ORDER_NR_PAGES);
 
-	if (!part || part / 4 > more || hold->waits == PAGE_REPORTING_LOOKS) {
+	if (!part || part > 4 * more || hold->waits == PAGE_REPORTING_LOOKS) {
 		hold->waits = 0;
 		return 0;
 	}
@@ -726,17 +735,17 @@ static unsigned long page_reporting_look(struct page_reporting_pass *pass,
 	least = min3(zone->reporting_least, zone->reporting_least_before, free);
 	zone->reporting_least_before = min(zone->reporting_least, free);
 	zone->reporting_least = free;
+	hold = page_reporting_hold_back(zone, free, zone->reporting_least_before);
 	spin_unlock_irq(&zone->lock);
 
-	hold = page_reporting_hold_back(zone, free, zone->reporting_least_before);
 	small = free - min(free, unreported);
 	pass->todo = min(least - min(least, small + hold), unreported);
 	pass->todo -= page_reporting_part(pass, zone, free - least);
 	/* What comes free meanwhile is not to take the place of what was. */
 	if (pass->full)
 		pass->todo = ULONG_MAX;
-	/* If nothing of it was in use, there is nothing to wait for. */
-	pass->rest = pass->todo < unreported && (least < free || hold);
+	/* Isolated blocks make both wrong: look again until there are none. */
+	pass->rest = pass->todo < unreported;
 
 	return unreported;
 }
@@ -844,12 +853,15 @@ static bool page_reporting_drain_cpu(struct zone *zone, int cpu)
 	unsigned long allocated = page_reporting_allocated(zone, cpu);
 	unsigned long used = allocated - seen->reporting_allocated;
 	int batch = READ_ONCE(pcp->batch), count = READ_ONCE(pcp->count);
-	int idle = min_t(long, seen->reporting_count - used, count) - batch;
+	/* A CPU that was offline counts anew. */
+	int kept = used < seen->reporting_count ? seen->reporting_count - used : 0;
+	int idle = min(kept, count) - batch;
 	int left = count - idle;
 
 	/* What made the lists so long is over: when it comes again they are to grow anew. */
 	if (idle > 0)
-		WRITE_ONCE(pcp->high, READ_ONCE(pcp->high_min));
+		WRITE_ONCE(pcp->high, max(READ_ONCE(pcp->high) - idle,
+					  READ_ONCE(pcp->high_min)));
 	/* A huge page on them counts for all of it; and the CPU may use them meanwhile. */
 	for (; idle > 0 && READ_ONCE(pcp->count) > left; idle -= PAGE_REPORTING_DRAIN) {
 		drain_pcp_pages(zone, pcp, min(idle, PAGE_REPORTING_DRAIN));
@@ -872,10 +884,13 @@ static bool page_reporting_drain(void)
 	bool more = false;
 	int cpu;
 
+	/* The lists of a zone that has no memory left are freed. */
+	get_online_mems();
 	for_each_populated_zone(zone) {
 		for_each_online_cpu(cpu)
 			more |= page_reporting_drain_cpu(zone, cpu);
 	}
+	put_online_mems();
 
 	return more;
 }
@@ -1098,8 +1113,8 @@ static void page_reporting_stop(void)
  * page_reporting_register() - start to report free pages to a device
  * @prdev: the device, with @report, @name, @order and @capacity filled in
  *
- * What is free already is reported in a first pass, after the usual delay; or
- * when reporting is enabled, if it is not.
+ * What is free already is reported as if it had become free just now; or when
+ * reporting is enabled, if it is not.
  * @prdev must stay in place until it is unregistered.
  *
  * Context: Process context. May sleep.

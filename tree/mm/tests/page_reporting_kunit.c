@@ -21,6 +21,9 @@
  */
 #define TEST_ORDER	6
 
+/* The delay of the kernel that is tested: page_reporting_test_init() */
+static unsigned int test_delay_ms;
+
 /* As many blocks of that order as make 1 GiB, which is what kunit.py boots. */
 #define TEST_BLOCKS	4096UL
 
@@ -39,6 +42,7 @@ struct seen_block {
  *	block may come to be reported twice
  * @calls: number of batches
  * @blocks: number of blocks in them
+ * @order: order of the last one
  * @pages: number of pages in those that did not fail
  * @largest: number of blocks in the largest batch
  * @shorts: number of batches with less than the device can take
@@ -57,6 +61,7 @@ struct fake_device {
 	struct seen_block *seen;
 	unsigned int calls;
 	unsigned long blocks;
+	unsigned int order;
 	unsigned long pages;
 	unsigned int largest;
 	unsigned int shorts;
@@ -115,6 +120,7 @@ static void fake_check_entry(struct fake_device *fake, struct scatterlist *sg,
 	if (fake->seen && fake->blocks < TEST_BLOCKS)
 		fake->seen[fake->blocks] = (struct seen_block){ pfn, order };
 	fake->blocks++;
+	fake->order = order;
 }
 
 static int fake_report(struct page_reporting_dev_info *prdev,
@@ -379,6 +385,9 @@ static int page_reporting_test_init(struct kunit *test)
 	fake->prdev.report = fake_report;
 	fake->prdev.order = TEST_ORDER;
 	test->priv = fake;
+	/* Tests count passes: none is to come that they do not wait for. */
+	test_delay_ms = page_reporting_delay_ms;
+	page_reporting_delay_ms = PAGE_REPORTING_DELAY_MAX;
 
 	err = page_reporting_register(&fake->prdev);
 	if (err == -EBUSY)
@@ -396,6 +405,7 @@ static void page_reporting_test_exit(struct kunit *test)
 		return;
 	page_reporting_unregister(&fake->prdev);
 	page_reporting_wanted = true;
+	page_reporting_delay_ms = test_delay_ms;
 	expect_lists_right(test);
 }
 
@@ -797,7 +807,7 @@ static void free_pieces_in_report(struct fake_device *fake)
 {
 	int i;
 
-	if (fake->seen[fake->blocks - 1].order != TEST_ORDER)
+	if (fake->order != TEST_ORDER)
 		return;
 	for (i = 0; i < ARRAY_SIZE(come_in_report); i++)
 		free_pieces(come_in_report[i], 0);
@@ -1056,6 +1066,18 @@ static void run_looks(struct fake_device *fake, unsigned int looks)
 		run_look(fake);
 }
 
+/* What was reported before is not used soon any more, if it is. */
+static void let_regret_end(void)
+{
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		spin_lock_irq(&zone->lock);
+		page_reporting_held(zone)->regret_until = jiffies;
+		spin_unlock_irq(&zone->lock);
+	}
+}
+
 /* What was used soon after its report, twice, stays; and not for ever. */
 static void pass_leaves_what_is_used_in_turns(struct kunit *test)
 {
@@ -1070,6 +1092,8 @@ static void pass_leaves_what_is_used_in_turns(struct kunit *test)
 		run_looks(fake, PAGE_REPORTING_LOOKS + 1);
 		KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
 		use_blocks(test, pages);
+		/* It may be used for as long as ever. */
+		let_regret_end();
 		free_blocks(pages);
 	}
 	run_looks(fake, PAGE_REPORTING_HOLD);
@@ -1089,6 +1113,59 @@ static void pass_leaves_what_is_used_in_turns(struct kunit *test)
 	free_blocks(pages);
 	run_looks(fake, PAGE_REPORTING_LOOKS + 1);
 	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+	finish_passes(fake);
+}
+
+/* Others can use it for long. */
+static void pass_reports_what_is_used_late(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *pages[USED_BLOCKS];
+	int turn;
+
+	use_blocks(test, pages);
+	run_passes(fake);
+	free_blocks(pages);
+	for (turn = 0; turn < 4; turn++) {
+		run_looks(fake, PAGE_REPORTING_LOOKS + 1);
+		KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+		let_regret_end();
+		use_blocks(test, pages);
+		free_blocks(pages);
+	}
+	fake_reset(fake);
+	finish_passes(fake);
+}
+
+/* What is held back already is part of what is used in turns. */
+static void more_is_held_back_than_before(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *pages[2][USED_BLOCKS];
+	int turn;
+
+	use_blocks(test, pages[0]);
+	use_blocks(test, pages[1]);
+	run_passes(fake);
+	free_blocks(pages[0]);
+	for (turn = 0; turn < 2; turn++) {
+		run_looks(fake, PAGE_REPORTING_LOOKS + 1);
+		KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+		use_blocks(test, pages[0]);
+		free_blocks(pages[0]);
+	}
+	free_blocks(pages[1]);
+	for (turn = 0; turn < 2; turn++) {
+		run_looks(fake, PAGE_REPORTING_LOOKS + 1);
+		KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+		KUNIT_EXPECT_LT(test, fake->pages, (USED_BLOCKS + 2) << MAX_PAGE_ORDER);
+		use_blocks(test, pages[0]);
+		use_blocks(test, pages[1]);
+		free_blocks(pages[0]);
+		free_blocks(pages[1]);
+	}
+	run_looks(fake, PAGE_REPORTING_HOLD);
+	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
 	finish_passes(fake);
 }
 
@@ -1126,6 +1203,36 @@ static void part_of_batch_waits(struct kunit *test)
 	run_looks(fake, 1);
 	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
 	finish_passes(fake);
+}
+
+/* ... nor alone: nobody would look again. */
+static void page_does_not_wait_alone(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *page = alloc_pages(GFP_KERNEL, 2);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	split_page(page, 2);
+	fake->seen = NULL;
+	page_reporting_order = 0;
+	drain_all_pages(NULL);
+	run_passes(fake);
+
+	__free_page(page + 1);
+	drain_all_pages(NULL);
+	KUNIT_EXPECT_TRUE(test, PageBuddy(page + 1));
+	for (i = 0; i < 64 && fake_pending(fake); i++)
+		flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
+	KUNIT_EXPECT_TRUE(test, PageReported(page + 1));
+
+	/* Flags of smaller blocks go when another device comes. */
+	page_reporting_unregister(&fake->prdev);
+	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
+	__free_page(page);
+	__free_page(page + 2);
+	__free_page(page + 3);
 }
 
 /* Some memory is used and freed all the time, and what is free is as much as ever. */
@@ -1168,8 +1275,25 @@ static long cpu_pages(void)
 	return pages;
 }
 
-/* More than what stays on a list, and less than makes a CPU free some itself */
+/* More than what stays on a list */
 #define CPU_PAGES	384
+
+/* Make a CPU free some itself when it has many more than those, and not before. */
+static void make_lists_long(void)
+{
+	struct per_cpu_pages *pcp;
+	struct zone *zone;
+	int cpu;
+
+	for_each_populated_zone(zone) {
+		for_each_possible_cpu(cpu) {
+			pcp = per_cpu_ptr(zone->per_cpu_pageset, cpu);
+			pcp->high_min = max(pcp->high_min, 4 * CPU_PAGES);
+			pcp->high_max = max(pcp->high_max, pcp->high_min);
+			pcp->high = max(pcp->high, pcp->high_min);
+		}
+	}
+}
 
 static void alloc_singles(struct kunit *test, struct page **pages)
 {
@@ -1199,6 +1323,7 @@ static void idle_cpu_list_is_drained(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	/* What merges with a page from such a list is reported again. */
 	fake->seen = NULL;
+	make_lists_long();
 	alloc_singles(test, pages);
 	run_passes(fake);
 	free_singles(pages);
@@ -1218,6 +1343,42 @@ static void idle_cpu_list_is_drained(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
 	flush_delayed_work(&fake->prdev.work);
 	KUNIT_EXPECT_LT(test, cpu_pages(), used - CPU_PAGES / 2);
+	finish_passes(fake);
+}
+
+/* As if all CPUs had allocated so many pages more before they were looked at */
+static void shift_allocated(unsigned long pages)
+{
+	struct zone *zone;
+	int cpu;
+
+	for_each_populated_zone(zone) {
+		for_each_possible_cpu(cpu)
+			per_cpu_ptr(zone->per_cpu_zonestats, cpu)->reporting_allocated += pages;
+	}
+}
+
+/* Nor if a CPU was not looked at for days, or counts anew as it was offline. */
+static void busy_cpu_list_is_kept(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page **pages = kunit_kcalloc(test, CPU_PAGES, sizeof(*pages), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	fake->seen = NULL;
+	make_lists_long();
+	alloc_singles(test, pages);
+	run_passes(fake);
+	free_singles(pages);
+	run_pass(fake);
+	KUNIT_EXPECT_GE(test, cpu_pages(), CPU_PAGES);
+
+	shift_allocated(-(3UL << 30));
+	run_pass(fake);
+	KUNIT_EXPECT_GE(test, cpu_pages(), CPU_PAGES);
+	shift_allocated(3UL << 30);
+	run_pass(fake);
+	KUNIT_EXPECT_GE(test, cpu_pages(), CPU_PAGES);
 	finish_passes(fake);
 }
 
@@ -1611,6 +1772,50 @@ static struct page *free_largest_as(struct kunit *test, int mt)
 	return page;
 }
 
+static int isolate_block(struct page *page)
+{
+	unsigned long pfn = page_to_pfn(page);
+
+	return start_isolate_page_range(pfn, pfn + MAX_ORDER_NR_PAGES,
+					MIGRATE_MOVABLE, 0, GFP_KERNEL);
+}
+
+static void undo_isolate_block(struct page *page)
+{
+	unsigned long pfn = page_to_pfn(page);
+
+	undo_isolate_page_range(pfn, pfn + MAX_ORDER_NR_PAGES, MIGRATE_MOVABLE);
+}
+
+/* Blocks that are isolated do not count as free, and those that are reported as reported. */
+static void isolated_blocks_hide_no_other(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *pages[USED_BLOCKS];
+	int i;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_ISOLATION))
+		kunit_skip(test, "pageblocks cannot be isolated");
+	/* A block of two pageblocks is split, and reported again in the end. */
+	fake->seen = NULL;
+	use_blocks(test, pages);
+	for (i = 1; i < USED_BLOCKS; i++)
+		__free_pages(pages[i], MAX_PAGE_ORDER);
+	run_passes(fake);
+	for (i = 1; i < USED_BLOCKS; i++)
+		KUNIT_EXPECT_EQ(test, isolate_block(pages[i]), 0);
+
+	/* As long as this one is not reported, somebody looks. */
+	__free_pages(pages[0], MAX_PAGE_ORDER);
+	for (i = 0; i < 2 * PAGE_REPORTING_LOOKS; i++)
+		run_look(fake);
+	KUNIT_EXPECT_TRUE(test, PageReported(pages[0]) || fake_pending(fake));
+	for (i = 1; i < USED_BLOCKS; i++)
+		undo_isolate_block(pages[i]);
+	finish_passes(fake);
+	KUNIT_EXPECT_TRUE(test, PageReported(pages[0]));
+}
+
 /* What is isolated is about to be offline, or somebody's. */
 static void isolated_list_left_alone(struct kunit *test)
 {
@@ -1626,7 +1831,8 @@ static void isolated_list_left_alone(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, start_isolate_page_range(pfn, end, MIGRATE_MOVABLE,
 							  0, GFP_KERNEL));
 
-	run_passes(fake);
+	run_pass(fake);
+	run_pass(fake);
 	KUNIT_EXPECT_GT(test, fake->blocks, 0);
 	for (; pfn < end; pfn += pageblock_nr_pages) {
 		KUNIT_EXPECT_EQ(test, fake_saw(fake, pfn), -1);
@@ -1907,11 +2113,11 @@ static void error_ends_pass_unflagged(struct kunit *test)
 
 static void error_doubles_delay(struct kunit *test)
 {
-	unsigned long base = msecs_to_jiffies(page_reporting_delay_ms);
-	unsigned int kept = page_reporting_delay_ms;
+	unsigned long base = msecs_to_jiffies(test_delay_ms);
 	struct fake_device *fake = test->priv;
 	unsigned int i;
 
+	page_reporting_delay_ms = test_delay_ms;
 	for (i = 1; i <= PAGE_REPORTING_BACKOFF_MAX + 2; i++) {
 		fake_reset(fake);
 		fake->fail_at = 1;
@@ -1927,7 +2133,7 @@ static void error_doubles_delay(struct kunit *test)
 	page_reporting_delay_ms = PAGE_REPORTING_DELAY_MAX;
 	KUNIT_EXPECT_EQ(test, page_reporting_delay(&fake->prdev),
 			msecs_to_jiffies(PAGE_REPORTING_DELAY_MAX));
-	page_reporting_delay_ms = kept;
+	page_reporting_delay_ms = test_delay_ms;
 
 	fake_reset(fake);
 	run_pass(fake);
@@ -2727,8 +2933,12 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(pass_leaves_what_was_used),
 	KUNIT_CASE(pass_leaves_what_is_used_in_turns),
 	KUNIT_CASE(part_of_batch_waits),
+	KUNIT_CASE(page_does_not_wait_alone),
+	KUNIT_CASE(pass_reports_what_is_used_late),
+	KUNIT_CASE(more_is_held_back_than_before),
 	KUNIT_CASE(pass_reports_as_much_as_stays),
 	KUNIT_CASE(idle_cpu_list_is_drained),
+	KUNIT_CASE(busy_cpu_list_is_kept),
 	KUNIT_CASE(pass_reports_what_came_back),
 	KUNIT_CASE(new_device_is_told_all),
 	KUNIT_CASE(all_is_new_after_hibernation),
@@ -2740,6 +2950,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(split_and_merge_forget),
 	KUNIT_CASE(merge_at_putback_unflagged),
 	KUNIT_CASE(isolated_list_left_alone),
+	KUNIT_CASE(isolated_blocks_hide_no_other),
 	KUNIT_CASE(cma_list_is_reported),
 	KUNIT_CASE(pass_keeps_migratetype),
 	KUNIT_CASE(now_reports_all_lists),
