@@ -1022,6 +1022,14 @@ static void free_blocks(struct page **pages)
 		__free_pages(pages[i], MAX_PAGE_ORDER);
 }
 
+/* They become free, and all else that is free is reported. */
+static void start_with_blocks(struct kunit *test, struct page **pages)
+{
+	use_blocks(test, pages);
+	run_passes(test->priv);
+	free_blocks(pages);
+}
+
 /* Others may use a few pages, and so a block, while it is tested. */
 #define USED_PAGES	((USED_BLOCKS - 2) << MAX_PAGE_ORDER)
 
@@ -1033,9 +1041,7 @@ static void pass_leaves_what_was_used(struct kunit *test)
 	struct free_walk walk;
 	int i;
 
-	use_blocks(test, pages);
-	run_passes(fake);
-	free_blocks(pages);
+	start_with_blocks(test, pages);
 
 	/* They were in use before this pass, and before the one before it ... */
 	for (i = 0; i < PAGE_REPORTING_LOOKS; i++) {
@@ -1067,6 +1073,15 @@ static void run_looks(struct fake_device *fake, unsigned int looks)
 		run_look(fake);
 }
 
+/* What stays free is reported. */
+static void expect_report_of_blocks(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+
+	run_looks(fake, PAGE_REPORTING_LOOKS + 1);
+	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+}
+
 /* What was reported before is not used soon any more, if it is. */
 static void let_regret_end(void)
 {
@@ -1086,12 +1101,9 @@ static void pass_leaves_what_is_used_in_turns(struct kunit *test)
 	struct page *pages[USED_BLOCKS];
 	int turn;
 
-	use_blocks(test, pages);
-	run_passes(fake);
-	free_blocks(pages);
+	start_with_blocks(test, pages);
 	for (turn = 0; turn < 2; turn++) {
-		run_looks(fake, PAGE_REPORTING_LOOKS + 1);
-		KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+		expect_report_of_blocks(test);
 		use_blocks(test, pages);
 		/* It may be used for as long as ever. */
 		let_regret_end();
@@ -1112,24 +1124,20 @@ static void pass_leaves_what_is_used_in_turns(struct kunit *test)
 	/* Who comes later than that is not waited for the next time. */
 	use_blocks(test, pages);
 	free_blocks(pages);
-	run_looks(fake, PAGE_REPORTING_LOOKS + 1);
-	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+	expect_report_of_blocks(test);
 	finish_passes(fake);
 }
 
-/* Others can use it for long. */
+/* What is used long after its report is not held back: others could use it meanwhile. */
 static void pass_reports_what_is_used_late(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
 	struct page *pages[USED_BLOCKS];
 	int turn;
 
-	use_blocks(test, pages);
-	run_passes(fake);
-	free_blocks(pages);
+	start_with_blocks(test, pages);
 	for (turn = 0; turn < 4; turn++) {
-		run_looks(fake, PAGE_REPORTING_LOOKS + 1);
-		KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+		expect_report_of_blocks(test);
 		let_regret_end();
 		use_blocks(test, pages);
 		free_blocks(pages);
@@ -1150,15 +1158,13 @@ static void more_is_held_back_than_before(struct kunit *test)
 	run_passes(fake);
 	free_blocks(pages[0]);
 	for (turn = 0; turn < 2; turn++) {
-		run_looks(fake, PAGE_REPORTING_LOOKS + 1);
-		KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+		expect_report_of_blocks(test);
 		use_blocks(test, pages[0]);
 		free_blocks(pages[0]);
 	}
 	free_blocks(pages[1]);
 	for (turn = 0; turn < 2; turn++) {
-		run_looks(fake, PAGE_REPORTING_LOOKS + 1);
-		KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+		expect_report_of_blocks(test);
 		KUNIT_EXPECT_LT(test, fake->pages, (USED_BLOCKS + 2) << MAX_PAGE_ORDER);
 		use_blocks(test, pages[0]);
 		use_blocks(test, pages[1]);
