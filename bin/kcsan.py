@@ -32,6 +32,9 @@ OBJECTS = ("mm/page_reporting.o", "drivers/virtio/virtio_balloon.o")
 # take blocks off the free lists and put them on with the allocator's own code.
 FUNCTIONS = ("__isolate_free_page_keep_mt", "__putback_isolated_page")
 ALLOCATOR = "mm/page_alloc.o"
+# Lowers the limit of a per-cpu list under no lock, beside all who raise or lower it
+# under that of the list: one of the two is lost, and the next makes up for it.
+LOCKLESS = "decay_pcp_high"
 
 
 def functions_of(kernel, name):
@@ -54,8 +57,8 @@ class Code:
 
         It is if the series makes one of the accesses. It also is if the page
         allocator writes twice at a time, once on behalf of the series: which has
-        then forgotten a lock. It reads without one in many places, and all else
-        that the worker calls looks after itself.
+        then forgotten a lock, but where the other one is LOCKLESS. It reads without
+        one in many places, and all else that the worker calls looks after itself.
 
         Where the series' FUNCTIONS of the allocator write, others may look by a
         marked access, as whoever finds a page by its number must: compound_head()
@@ -69,7 +72,7 @@ class Code:
                      if stack and stack[0] not in FUNCTIONS)
         return (not tops or bool(tops & self.ours) or bool(inner) and not marked or
                 all("write" in kind for kind, _ in race.accesses) and
-                tops <= self.allocator and bool(callers & self.ours))
+                tops <= self.allocator and LOCKLESS not in tops and bool(callers & self.ours))
 
 
 class Race:

@@ -852,26 +852,26 @@ static bool page_reporting_drain_cpu(struct zone *zone, int cpu)
 	struct per_cpu_pages *pcp = per_cpu_ptr(zone->per_cpu_pageset, cpu);
 	unsigned long allocated = page_reporting_allocated(zone, cpu);
 	unsigned long used = allocated - seen->reporting_allocated;
-	int batch = READ_ONCE(pcp->batch), count = READ_ONCE(pcp->count);
+	/* Read without the list's lock: what comes and goes meanwhile is not idle. */
+	int batch = READ_ONCE(pcp->batch), count = data_race(READ_ONCE(pcp->count));
 	/* A CPU that was offline counts anew. */
 	int kept = used < seen->reporting_count ? seen->reporting_count - used : 0;
 	int idle = min(kept, count) - batch;
 	int left = count - idle;
 
-	/* What made the lists so long is over: when it comes again they are to grow anew. */
-	if (idle > 0)
-		WRITE_ONCE(pcp->high, max(READ_ONCE(pcp->high) - idle,
-					  READ_ONCE(pcp->high_min)));
-	/* A huge page on them counts for all of it; and the CPU may use them meanwhile. */
-	for (; idle > 0 && READ_ONCE(pcp->count) > left; idle -= PAGE_REPORTING_DRAIN) {
-		drain_pcp_pages(zone, pcp, min(idle, PAGE_REPORTING_DRAIN));
+	/*
+	 * What made the lists so long is over: when it comes again they are to grow anew.
+	 * A huge page on them counts for all of it; and the CPU may use them meanwhile.
+	 */
+	for (; idle > 0 && count > left; idle -= PAGE_REPORTING_DRAIN) {
+		count = shrink_pcp_pages(zone, pcp, min(idle, PAGE_REPORTING_DRAIN));
 		cond_resched();
 	}
 
-	seen->reporting_count = READ_ONCE(pcp->count);
+	seen->reporting_count = count;
 	seen->reporting_allocated = allocated;
 
-	return seen->reporting_count > 2 * batch;
+	return count > 2 * batch;
 }
 
 /*
