@@ -18,6 +18,7 @@ help: ## list the doors
 	@echo '  FLAVOUR=         kernel, demo: ours, upstream (as the source came) or without'
 	@echo '  ONLY=            check: run only the checks of these names; bench: only these rows'
 	@echo '  QUICK=1          bench: smaller guests, once each'
+	@echo '  RESUME=1         bench: go on with one that was ended'
 	@echo '  AGAIN=1          check-all: also what has passed with the same inputs'
 	@echo '  ACCEL=kvm        where KVM really works; by default QEMU emulates (TCG)'
 	@echo '  JOBS=            compile jobs (default: one for each processor)'
@@ -38,7 +39,7 @@ check-all: ## those, and the long ones
 bench: ## measure upstream's page reporting, none and ours side by side
 	@bin/need tree kernel guest qemu bench
 	@bin/tree
-	@bench/run $(if $(QUICK),--quick) $(ONLY)
+	@bench/run $(if $(QUICK),--quick) $(if $(RESUME),--resume) $(ONLY)
 
 tree: ## lay out build/linux: the source, the existing implementation out, the series
 	@bin/tree

@@ -9,18 +9,34 @@ TITLE = "page_fault1 on eight virtual CPUs at once"
 MEM, CPUS, MIB = 1024, 8, 32
 ROUNDS, QUICK_ROUNDS = 24, 6
 TIMES, REPEATS, QUICK_REPEATS = 3, 4, 1
+# QEMU runs the processors side by side, and one of them may meet a breakpoint, by which the kernel
+# patches its code, when it has been taken away: that ends a guest of any kernel while it boots.
+# Seen once, with upstream's.
+BOOTS, BREAKPOINT = 3, "Oops: int3: 0000"
 # By the clock of a host that has fewer processors: what is not farther apart than this is alike.
 LEVEL = 0.02
 
 
-def one(flavour, rounds):
-    """Thousand pages a second, in each of the times."""
+def ended(flavour, rounds, boots=BOOTS):
+    """The guest, when its program has ended."""
     machine = guest("smp", flavour, MEM, ("/parallel", str(CPUS), str(MIB), str(rounds), str(TIMES)),
                     append=("transparent_hugepage=never",))
     for option, text in (("-smp", str(CPUS)), ("-accel", "tcg,thread=multi")):
         machine.command[machine.command.index(option) + 1] = text
-    with machine:
-        machine.wait_for("exit", 900)
+    try:
+        with machine:
+            machine.wait_for("exit", 900)
+    except Failure:
+        if boots == 1 or not any(BREAKPOINT in text for _, text in machine.lines):
+            raise
+        say(f"smp: {flavour}: the guest has met a breakpoint that was not there any more; it is booted again")
+        return ended(flavour, rounds, boots - 1)
+    return machine
+
+
+def one(flavour, rounds):
+    """Thousand pages a second, in each of the times."""
+    machine = ended(flavour, rounds)
     if machine.when("exit 0") is None:
         raise Failure(f"{flavour}: the program failed:\n" + machine.tail())
     machine.no_splats()
