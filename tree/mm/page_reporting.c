@@ -721,14 +721,15 @@ static unsigned long page_reporting_part(struct page_reporting_pass *pass,
 static unsigned long page_reporting_look(struct page_reporting_pass *pass,
 					 struct zone *zone, unsigned int order)
 {
-	unsigned long unreported, free, small, least, hold;
+	unsigned long unreported, reported, free, small, least, hold;
 
 	/*
-	 * With what CPUs have not added yet, or as much would never be reported. What
-	 * is freed between this and the lock requests a pass.
+	 * With what CPUs have not added yet, or as much would never be reported. They
+	 * go on counting: what is freed between this and the lock requests a pass.
 	 */
-	free = zone_page_state_snapshot(zone, NR_FREE_PAGES);
-	free -= min(free, zone_page_state_snapshot(zone, NR_FREE_REPORTED));
+	free = data_race(zone_page_state_snapshot(zone, NR_FREE_PAGES));
+	reported = data_race(zone_page_state_snapshot(zone, NR_FREE_REPORTED));
+	free -= min(free, reported);
 
 	spin_lock_irq(&zone->lock);
 	unreported = page_reporting_unreported(zone, order);
