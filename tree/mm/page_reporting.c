@@ -723,11 +723,9 @@ static unsigned long page_reporting_look(struct page_reporting_pass *pass,
 {
 	unsigned long unreported, reported, free, small, least, hold;
 
-	/*
-	 * With what CPUs have not added yet, or as much would never be reported. They
-	 * go on counting: what is freed between this and the lock requests a pass.
-	 */
+	/* With what CPUs have not added yet, or as much would never be reported. */
 	free = data_race(zone_page_state_snapshot(zone, NR_FREE_PAGES));
+	/* They go on counting: what is freed between this and the lock requests a pass. */
 	reported = data_race(zone_page_state_snapshot(zone, NR_FREE_REPORTED));
 	free -= min(free, reported);
 
