@@ -2258,15 +2258,19 @@ static void free_of_exact_order_requests_pass(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	unsigned int order = TEST_ORDER;
 	struct page *page;
+	int tries = 8;
 
 	page = alloc_pages(GFP_KERNEL, order + 1);
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	/* Blocks of one order less, that order, and less again. */
 	set_page_refcounted(page + (1 << (order - 1)));
 	set_page_refcounted(page + (1 << order));
-	run_passes(fake);
-	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
-			PAGE_REPORTING_IDLE);
+	/* What others have left on the lists of CPUs may merge: not below. */
+	do {
+		run_passes(fake);
+		drain_all_pages(NULL);
+	} while (atomic_read(&fake->prdev.state) != PAGE_REPORTING_IDLE && --tries);
+	KUNIT_EXPECT_GT(test, tries, 0);
 
 	__free_pages(page, order - 1);
 	drain_all_pages(NULL);
