@@ -22,6 +22,7 @@ MIB = 1 << 20
 PAGE = os.sysconf("SC_PAGESIZE")
 PR_SET_PDEATHSIG = 1
 SAMPLE = 0.1    # seconds between two looks at the host's memory
+COMPLAINT = 30  # lines of a kernel's complaint that are worth to be read
 
 # For a kernel with KASAN. identify_cpu() clears the features of the boot CPU, 5-level
 # page tables among them, before it finds them again: an interrupt in between, which a
@@ -43,8 +44,11 @@ def progress(text):
     """From a check to the person who waits for it; the log gets it too."""
     print("==", text, flush=True)
     check = os.environ.get("CHECK")
+    # Without bin/check, descriptor 3 may be anything that this process has opened.
+    if not check:
+        return
     try:
-        os.write(3, f"    {check + ': ' if check else ''}{text}\n".encode())
+        os.write(3, f"    {check}: {text}\n".encode())
     except OSError:
         pass
 
@@ -445,7 +449,24 @@ class Machine:
                 + ", ".join(counted))
 
     def tail(self, count=15):
-        return "\n".join("    " + line for _, line in self.lines[-count:])
+        """The last lines; before them the kernel's first complaint, if it is none of these."""
+        lines = [line for _, line in list(self.lines)]
+        complaints = faults(lines)
+        first = lines.index(complaints[0]) if complaints else len(lines)
+        shown, rest = lines[-count:], lines[:-count]
+        if first < len(rest):
+            shown = [*rest[first:first + COMPLAINT], "[...]", *shown]
+        return "\n".join("    " + line for line in shown + self.processors())
+
+    def processors(self):
+        """Where the processors are, if QEMU can be asked: one that sleeps, or turns in a loop."""
+        if not self.monitor or not self.running():
+            return []
+        try:
+            state = self.qmp("human-monitor-command", command_line="info registers -a")
+        except (Failure, OSError):
+            return []
+        return [line.strip() for line in state.splitlines() if re.match(r"CPU#|[RE]IP=", line)]
 
     def races(self):
         """KCSAN's reports: those that concern the series, and those of the rest of the kernel."""
