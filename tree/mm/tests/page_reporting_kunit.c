@@ -987,6 +987,8 @@ static void pass_reports_all_once(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
 	struct free_walk walk;
+	struct page *page;
+	int tries = 8;
 
 	run_passes(fake);
 	walk = walk_free_lists(false);
@@ -999,6 +1001,16 @@ static void pass_reports_all_once(struct kunit *test)
 	fake_reset(fake);
 	run_passes(fake);
 	KUNIT_EXPECT_EQ(test, fake->blocks, 0);
+
+	/* What a pass puts back requests no other. What is freed meanwhile may. */
+	do {
+		page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		__free_pages(page, MAX_PAGE_ORDER);
+		run_pass(fake);
+	} while (fake_pending(fake) && --tries);
+	KUNIT_EXPECT_GT(test, fake->blocks, 0);
+	KUNIT_EXPECT_GT(test, tries, 0);
 }
 
 /* A few blocks of the largest order, of which nothing is on per-cpu lists */
@@ -1176,6 +1188,18 @@ static void more_is_held_back_than_before(struct kunit *test)
 	finish_passes(fake);
 }
 
+/* What others have freed waits too, since before, and would take what waits along. */
+static void let_wait_begin(void)
+{
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		spin_lock_irq(&zone->lock);
+		page_reporting_held(zone)->waits = 0;
+		spin_unlock_irq(&zone->lock);
+	}
+}
+
 /* What is no full batch waits for what was freed after it, if that is enough ... */
 static void part_of_batch_waits(struct kunit *test)
 {
@@ -1188,6 +1212,7 @@ static void part_of_batch_waits(struct kunit *test)
 	run_passes(fake);
 	free_blocks(pages[0]);
 	run_looks(fake, PAGE_REPORTING_LOOKS);
+	let_wait_begin();
 	free_blocks(pages[1]);
 	run_looks(fake, PAGE_REPORTING_LOOKS);
 	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
@@ -1200,6 +1225,7 @@ static void part_of_batch_waits(struct kunit *test)
 	run_passes(fake);
 	free_blocks(pages[0]);
 	run_looks(fake, PAGE_REPORTING_LOOKS);
+	let_wait_begin();
 	for (i = 0; i < PAGE_REPORTING_LOOKS; i++) {
 		free_blocks(pages[1]);
 		run_looks(fake, 1);
