@@ -20,6 +20,7 @@ TESTS = os.path.join(LINUX, "tools/testing/selftests")
 INITRD = "selftests.cpio"
 # What can be taken offline is movable, and nothing is without this.
 APPEND = ("movablecore=256M", "sysctl.vm.oom_dump_tasks=0")
+PLAIN = 900             # seconds for all programs in a kernel without debug options
 
 
 def command(words, **more):
@@ -131,7 +132,7 @@ class Tap:
             self.failed.append(f"{self.program}: {self.ran} results of {self.planned} planned")
 
 
-def boot(kernel, append=(), memory=1024, timeout=900, reporting=True, only=(), rounds=1,
+def boot(kernel, append=(), memory=1024, timeout=PLAIN, reporting=True, only=(), rounds=1,
          name="selftests"):
     """Boot this kernel and run the programs: the Tap, with .mib that was reported and .seconds.
 
@@ -143,6 +144,9 @@ def boot(kernel, append=(), memory=1024, timeout=900, reporting=True, only=(), r
     """
     trace, tap_file = log_of(name + ".trace"), log_of(name + ".tap")
     program = ["/selftests"]
+    if timeout > PLAIN:
+        # So long may each program take; theirs is the limit for a plain kernel.
+        program += ["-o", str(timeout)]
     for test in only:
         program += ["-t", "page_reporting:" + test]
     if rounds > 1:
