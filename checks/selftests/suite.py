@@ -137,7 +137,7 @@ def boot(kernel, append=(), memory=1024, timeout=PLAIN, reporting=True, only=(),
     """Boot this kernel and run the programs: the Tap, with .mib that was reported and .seconds.
 
     append   more of the kernel's command line, as KASAN_APPEND
-    timeout  seconds for the boot, and for all tests
+    timeout  seconds for the boot, and for all tests; if more than PLAIN, for any one program
     only     these programs and no others
     rounds   how many times as long as usual
     name     of the files that are left in build/check/

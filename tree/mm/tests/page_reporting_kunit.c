@@ -1188,7 +1188,7 @@ static void more_is_held_back_than_before(struct kunit *test)
 	finish_passes(fake);
 }
 
-/* What others have freed waits too, since before, and would take what waits along. */
+/* Others may have freed some that waits already, and all of it goes out together. */
 static void let_wait_begin(void)
 {
 	struct zone *zone;
