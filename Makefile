@@ -6,7 +6,7 @@
 .PHONY: help demo check check-all bench tree export kernel
 
 # Passed on to the programs if they are given here or in the environment.
-export KERNEL_SOURCE MEM TAKE UML ACCEL ONLY AGAIN QUICK FLAVOUR JOBS
+export BASE KERNEL_SOURCE MEM TAKE UML ACCEL ONLY AGAIN QUICK FLAVOUR JOBS
 FLAVOUR ?= ours
 
 help: ## list the doors

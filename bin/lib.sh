@@ -9,11 +9,9 @@ shopt -s inherit_errexit
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-BUILD=$TOP/build
-LINUX=$BUILD/linux
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/free-page-reporting
 JOBS=${JOBS:-$(nproc)}
-export TOP BUILD LINUX CACHE JOBS
+export TOP CACHE JOBS
 
 say() { printf '%s\n' "$*"; }
 note() { printf '%s\n' "$*" >&2; }
@@ -23,6 +21,38 @@ die() {
 	[ $# -eq 0 ] || printf '  %s\n' "$@" >&2
 	exit 1
 }
+
+# The bases, newest first. The first one is the default.
+bases() { (cd "$TOP/base" && ls -d [0-9]*.*[0-9]/) | tr -d / | sort -rV; }
+
+# Everything of base $1 has a place of its own. The default base's tree and kernels are
+# build/linux and build/kernel, another's are build/linux-BASE and build/kernel-BASE, and
+# whatever else it leaves is in build/BASE instead of build.
+use_base() {
+	local all
+	all=$(bases)
+	grep -qxF -- "$1" <<<"$all" || die "there is no base $1" "BASE= takes one of: $(xargs <<<"$all")"
+	NEWEST=${all%%$'\n'*}
+	BASE=$1 BUILD=$TOP/build LINUX=$TOP/build/linux KERNELS=$TOP/build/kernel
+	[ "$BASE" = "$NEWEST" ] || BUILD+=/$BASE LINUX+=-$BASE KERNELS+=-$BASE
+	export BUILD LINUX KERNELS
+}
+
+# The base that bin/tree decided on for this KERNEL_SOURCE when nobody named one:
+# build/base has a line for each KERNEL_SOURCE, which is the base, a tab and its name.
+decided_base() {
+	local base source
+	while IFS=$'\t' read -r base source; do
+		[ "$source" != "${KERNEL_SOURCE-}" ] || [ ! -d "$TOP/base/$base" ] || { echo "$base"; return; }
+	done < <(cat "$TOP/build/base" 2>/dev/null)
+	bases | sed 1q
+}
+
+# What the person said. What is decided here is not passed on: to bin/tree a base that
+# was named is another thing.
+GIVEN=${BASE-}
+[ -n "$GIVEN" ] || export -n BASE
+use_base "${GIVEN:-$(decided_base)}"
 
 # One line each: how to see that it is there, and Debian's package for it.
 #   cmd NAME      a program on PATH         hdr FILE   a C header
@@ -44,8 +74,8 @@ on_debian() { [ -e /etc/debian_version ] && command -v apt-get >/dev/null; }
 apt_install() {
 	local sudo=()
 	[ "$(id -u)" -eq 0 ] || sudo=(sudo)
-	local log=$BUILD/apt.log
-	mkdir -p "$BUILD"
+	local log=$TOP/build/apt.log
+	mkdir -p "$TOP/build"
 	note "installing with apt: $* (log: ${log#"$TOP"/})"
 	{
 		"${sudo[@]}" apt-get update &&
@@ -196,7 +226,13 @@ kgit() {
 
 # The postings in order, as folder names; each is also a branch of build/linux.
 postings() {
-	(cd "$TOP/patches" 2>/dev/null && ls -d [0-9]*-*/ 2>/dev/null) | tr -d / | sort -V
+	(cd "$TOP/patches" 2>/dev/null && ls -d [1-9]*-*/ 2>/dev/null) | tr -d / | sort -V
+}
+
+# The posting for the untouched source of the default base, if there is one: it mends
+# what that source came with, and is no part of the series.
+fixes() {
+	[ "$BASE" != "$NEWEST" ] || find "$TOP/patches" -maxdepth 1 -name '0-*' -printf '%f\n'
 }
 
 # What of the kernel tree $1 an export would write: branches and cover letters.
@@ -224,14 +260,44 @@ cover_text() {
 	END { printf "%s\n\n%s", subject, text }' "$1"
 }
 
+# The patch of a file's name POSTING/FILE.patch on this base: the base's own if it has
+# one, which is empty where the base has no such patch, else that of patches/.
+patch_file() {
+	local own=$TOP/base/$BASE/patches/$1
+	if [ -e "$own" ]; then echo "$own"; else echo "$TOP/patches/$1"; fi
+}
+
+# The mail of that patch. A patch has one message, whatever the base: it is that of
+# patches/, and only what comes after it is the base's own.
+patch_mail() {
+	local file
+	file=$(patch_file "$1")
+	if [ "$file" = "$TOP/patches/$1" ] || [ ! -e "$TOP/patches/$1" ]; then
+		cat "$file"
+	else
+		sed '/^---$/,$d' "$TOP/patches/$1"
+		sed -n '/^---$/,$p' "$file"
+	fi
+}
+
+# The names of the patches of posting $1 on this base, in order. One that only this base
+# has is named like the one before it, with a letter after the number: 0002a-NAME.patch.
+patches_of() {
+	local name
+	(cd "$TOP" && find "patches/$1" "base/$BASE/patches/$1" -name '[0-9]*.patch' ! -name '0000-*' \
+		-printf '%f\n' 2>/dev/null || true) | LC_ALL=C sort -u | while IFS= read -r name; do
+		[ ! -s "$(patch_file "$1/$name")" ] || echo "$1/$name"
+	done
+}
+
 # What build/linux is laid out from: the base with id $1, what is taken out of
 # it, and patches/.
 tree_stamp() {
 	(
 		cd "$TOP"
 		echo "$1"
-		cat base/taken-out.files base/taken-out.patch
-		find patches -name '*.patch' -print0 | sort -z | xargs -0r sha256sum
+		cat "base/$BASE/taken-out.files" "base/$BASE/taken-out.patch"
+		find patches "base/$BASE" -name '[0-9]*.patch' -print0 | sort -z | xargs -0r sha256sum
 	) | sha256sum | cut -d' ' -f1
 }
 
