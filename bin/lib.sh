@@ -284,8 +284,8 @@ patch_mail() {
 # has is named like the one before it, with a letter after the number: 0002a-NAME.patch.
 patches_of() {
 	local name
-	(cd "$TOP" && find "patches/$1" "base/$BASE/patches/$1" -name '[0-9]*.patch' ! -name '0000-*' \
-		-printf '%f\n' 2>/dev/null || true) | LC_ALL=C sort -u | while IFS= read -r name; do
+	{ find "$TOP/patches/$1" "$TOP/base/$BASE/patches/$1" -name '[0-9]*.patch' ! -name '0000-*' \
+		-printf '%f\n' 2>/dev/null || true; } | LC_ALL=C sort -u | while IFS= read -r name; do
 		[ ! -s "$(patch_file "$1/$name")" ] || echo "$1/$name"
 	done
 }

@@ -7,6 +7,7 @@
 APT=$CACHE/apt
 SOURCES=$CACHE/sources
 
+# shellcheck disable=SC2154  # work
 own_apt() { apt-get -c "$APT/apt.conf" -o Dir::Etc::sourcelist="$work/sources.list" "$@"; }
 
 # apt reads this after the machine's settings, and so keeps the machine's proxy. An expired
@@ -32,6 +33,7 @@ apt_settings() {
 
 # Where the machine itself gets its packages from.
 apt_sites() {
+	# shellcheck disable=SC2016  # apt's own
 	apt-get --no-release-info indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null |
 		LC_ALL=C sort -u
 }
@@ -53,6 +55,7 @@ apt_download() {
 	local wanted quiet=-qq out=$work/apt.log
 	[ ! -t 2 ] || quiet='' out=/dev/stderr
 	rm -f "$work"/*.deb
+	# shellcheck disable=SC2153  # of the pin
 	for wanted in "$PACKAGE=$VERSION" "$PACKAGE"; do
 		note "fetching $wanted from Debian's archive"
 		(cd "$work" && LC_ALL=C own_apt ${quiet:+"$quiet"} download "$wanted" >>"$out" 2>>"$work/apt.log") &&
