@@ -12,7 +12,9 @@ FLAVOUR ?= ours
 help: ## list the doors
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo '  KERNEL_SOURCE=   a Linux 6.12 tarball or folder, instead of the Debian package'
+	@echo '  BASE=            the kernel: 7.3, or 6.12 (in build/linux-6.12, build/kernel-6.12, build/6.12);'
+	@echo '                   by default 7.3, and 6.12 where the source of 7.3 cannot be had'
+	@echo '  KERNEL_SOURCE=   a tarball or folder of one of these, instead of the Debian package'
 	@echo '  MEM= TAKE=       demo: MiB of the guest, and MiB that its program takes and frees'
 	@echo '  UML=1            demo: User-mode Linux, a kernel that is a program, and no QEMU'
 	@echo '  FLAVOUR=         kernel, demo: ours, upstream (as the source came) or without'

@@ -21,7 +21,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bin"))
-from machine import BUILD, MIB, SAMPLE, TOP, Failure, Machine, Uml  # noqa: E402
+from machine import (BASE, BUILD, KERNELS, LINUX, MIB, NEWEST, SAMPLE, TOP, Failure,  # noqa: E402
+                     Machine, Uml)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RAW = os.path.join(BUILD, "bench")
@@ -84,7 +85,7 @@ def modules(config, module):
         with open(os.path.join(RAW, f"module-{name}.log"), "wb") as log:
             built = subprocess.run(
                 ["bash", "-c", '. "$1/bin/lib.sh"; kmake -C "$2" M="$3" modules', "module", TOP,
-                 os.path.join(BUILD, "kernel", name), work], stdout=log, stderr=log, check=False)
+                 os.path.join(KERNELS, name), work], stdout=log, stderr=log, check=False)
         if built.returncode:
             raise Failure(f"the module for {name} does not build; the log: build/bench/module-{name}.log")
         shutil.copy(os.path.join(work, module + ".ko"),

@@ -38,6 +38,10 @@ use_base() {
 	export BUILD LINUX KERNELS
 }
 
+# How bin/tree ends if the source of the base that was asked for cannot be had.
+# shellcheck disable=SC2034  # of bin/tree and bin/check
+NOT_HAD=3
+
 # The base that bin/tree decided on for this KERNEL_SOURCE when nobody named one:
 # build/base has a line for each KERNEL_SOURCE, which is the base, a tab and its name.
 decided_base() {

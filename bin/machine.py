@@ -17,7 +17,19 @@ import time
 import kcsan
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(TOP, "build")
+
+
+def places():
+    """Where this base has its things: only bin/lib.sh knows, and which base it is."""
+    script = '. "$0/bin/lib.sh"; printf "%s\\0" "$BASE" "$NEWEST" "$BUILD" "$LINUX" "$KERNELS"'
+    said = subprocess.run(["bash", "-c", script, TOP], capture_output=True, text=True, check=False)
+    if said.returncode:
+        sys.exit(said.stderr.strip())
+    return said.stdout.split("\0")[:5]
+
+
+BASE, NEWEST, BUILD, LINUX, KERNELS = places()
+OF = "" if BASE == NEWEST else f" BASE={BASE}"    # what make has to be told
 MIB = 1 << 20
 PAGE = os.sysconf("SC_PAGESIZE")
 PR_SET_PDEATHSIG = 1
@@ -181,7 +193,7 @@ class Machine:
 
     memory     MiB of the guest
     program    what init runs, with its arguments
-    kernel     build/kernel/NAME to boot
+    kernel     the NAME in build/kernel (or build/kernel-BASE) to boot
     reporting  the device's free-page-reporting property
     device     more properties of the device, "name=value"
     trace      a file for QEMU's trace, or None
@@ -200,7 +212,7 @@ class Machine:
                  events=("ram_block_discard_range",), extra=(), qmp=False, reboot=False,
                  arch="x86", initrd=None):
         self.memory = memory
-        self.kernel = os.path.join(BUILD, "kernel", kernel)
+        self.kernel = os.path.join(KERNELS, kernel)
         self.log = log
         self.lines = []
         self.program = program
@@ -228,11 +240,11 @@ class Machine:
         qemu = shutil.which(program_name)
         if not qemu:
             raise Failure(f"{program_name} is missing (Debian: {package})")
-        image = os.path.join(BUILD, "kernel", kernel, boot)
+        image = os.path.join(KERNELS, kernel, boot)
         initrd = os.path.join(BUILD, initrd or programs)
         for part in (image, initrd):
             if not os.path.exists(part):
-                raise Failure(f"{part} is missing; run: make kernel FLAVOUR={kernel}")
+                raise Failure(f"{part} is missing; run: make kernel FLAVOUR={kernel}{OF}")
         accel = (arch == "x86" and os.environ.get("ACCEL")) or "tcg"
         balloon = ["virtio-balloon-pci",
                    "free-page-reporting=" + ("on" if reporting else "off"), *device]
@@ -522,11 +534,11 @@ class Uml(Machine):
                       "say MEM= and TAKE=, or TMPDIR=")
 
     def _command(self, memory, program, kernel, reporting, device, append, cpus, extra, arch, initrd):
-        image = os.path.join(BUILD, "kernel", kernel, "linux")
+        image = os.path.join(KERNELS, kernel, "linux")
         initrd = os.path.join(BUILD, initrd or "initramfs.cpio")
         for part in (image, initrd):
             if not os.path.exists(part):
-                raise Failure(f"{part} is missing; run: make demo UML=1")
+                raise Failure(f"{part} is missing; run: make demo UML=1{OF}")
         words = ["panic=-1", "oops=panic", *append]
         if not reporting:
             words.append("uml_page_reporting=off")

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from common import (BUILD, CONFIG, FLAVOURS, Failure, Table, Trace, guest, line, modules, ratio, read,
+from common import (CONFIG, FLAVOURS, KERNELS, LINUX, Failure, Table, Trace, guest, line, modules, ratio, read,
                     say, select, table, together)
 
 TITLE = "Cost on the allocator's paths"
@@ -84,8 +84,8 @@ def one(state, flavour, case, times):
 
 def sizes():
     """What the kernel's own bloat-o-meter says: (before, after) for each flavour to without."""
-    meter = os.path.join(BUILD, "linux", "scripts", "bloat-o-meter")
-    images = {f: os.path.join(BUILD, "kernel", f"{f}-{CONFIG}", "vmlinux") for f in FLAVOURS}
+    meter = os.path.join(LINUX, "scripts", "bloat-o-meter")
+    images = {f: os.path.join(KERNELS, f"{f}-{CONFIG}", "vmlinux") for f in FLAVOURS}
     for flavour in ("upstream", "ours"):
         said = subprocess.run([meter, images["without"], images[flavour]], capture_output=True,
                               text=True, check=True).stdout

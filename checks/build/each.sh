@@ -91,6 +91,21 @@ both() {
 	[ "$failed" -eq 0 ] || exit 1
 }
 
+# On a base that is not the default, only what is there before the series and after it.
+if [ "$BASE" = "$NEWEST" ]; then EACH=each; else EACH=last; fi
+
+to_walk() {
+	kgit -C "$LINUX" rev-parse without
+	if [ "$EACH" = each ]; then
+		kgit -C "$LINUX" rev-list --reverse "without..$TIP"
+	else
+		kgit -C "$LINUX" rev-parse "$TIP"
+	fi
+}
+
+# What was walked, in words.
+walked() { if [ "$EACH" = each ]; then echo "each of $((n - 1)) patches"; else echo "the last patch"; fi; }
+
 # walk KEPT FUNCTION: FUNCTION at the base and at each patch, with the folder where
 # it keeps what it found. A commit that has passed on this machine, on top of the
 # same one, is not built again: FUNCTION is called with what it kept, and "before".
@@ -98,8 +113,7 @@ walk() {
 	local kept=$1 function=$2 commits commit one
 	n=0 before=0
 	mkdir -p "$kept"
-	mapfile -t commits < <(kgit -C "$LINUX" rev-parse without &&
-		kgit -C "$LINUX" rev-list --reverse "without..$TIP")
+	mapfile -t commits < <(to_walk)
 	for commit in "${commits[@]}"; do
 		one=$kept/$(key "$commit")
 		if [ -d "$one" ]; then
@@ -120,6 +134,7 @@ walk() {
 # What the result of a commit depends on.
 key() {
 	{
+		echo "$EACH"
 		kgit -C "$LINUX" rev-parse "$1^{tree}" "$1~^{tree}"
 		cat "$0" "$TOP/checks/build/each.sh" "$TOP/bin/objects.sh" "$TOP/config/each.config"
 		touched

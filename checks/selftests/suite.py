@@ -12,10 +12,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "bin"))
-from machine import BUILD, MIB, TOP, Failure, Machine, discards, log_of  # noqa: E402
+from machine import BUILD, LINUX, MIB, TOP, Failure, Machine, discards, log_of  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LINUX = os.path.join(BUILD, "linux")
 TESTS = os.path.join(LINUX, "tools/testing/selftests")
 INITRD = "selftests.cpio"
 # What can be taken offline is movable, and nothing is without this.
