@@ -20,6 +20,7 @@ apt_settings() {
 	Dir::Etc::sourceparts "/dev/null";
 	APT::Sandbox::User "$(id -un)";
 	APT::Get::List-Cleanup "false";
+	APT::Update::Error-Mode "any";
 	Acquire::Check-Valid-Until "false";
 	Acquire::Languages "none";
 	Acquire::Retries "0";
@@ -96,8 +97,9 @@ fetch() {
 		done <<<"$sites"
 	done
 	exec 8>&-
-	reason=$(grep '^E: ' "$work/apt.log" | tail -n 1)
-	reason="apt found no $PACKAGE in $SUITES: ${reason#E: }"
+	# The first archive that was asked is the main one.
+	reason=$(grep -m 1 '^[EW]: ' "$work/apt.log" || true)
+	reason="apt found no $PACKAGE in $SUITES: ${reason#[EW]: }"
 	return 1
 }
 
@@ -105,6 +107,7 @@ fetch() {
 fetched() {
 	local pinned=$SOURCES/${PACKAGE}_$VERSION.tar.xz
 	if [ -e "$pinned" ]; then echo "$pinned"; else
-		find "$SOURCES" -name "${PACKAGE}_*.tar.xz" 2>/dev/null | sort -V | tail -n 1
+		mkdir -p "$SOURCES"
+		find "$SOURCES" -name "${PACKAGE}_*.tar.xz" | sort -V | tail -n 1
 	fi
 }
