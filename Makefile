@@ -23,6 +23,8 @@ help: ## list the doors
 	@echo '  RESUME=1         bench: go on with one that was ended'
 	@echo '  AGAIN=1          check-all: also what has passed with the same inputs'
 	@echo '  ACCEL=kvm        where KVM really works; by default QEMU emulates (TCG)'
+	@echo '  POSTING= FROM=   mail: which one, and who posts and signs off: "Name <address>"'
+	@echo '  VERSION= RFC=1   mail: [PATCH v2 n/m], [RFC PATCH n/m]; ONTO=: a clone of mm-new'
 	@echo '  JOBS=            compile jobs (default: one for each processor)'
 
 demo: ## build the guest kernel, boot it, show its memory come back to the host
@@ -52,3 +54,8 @@ export: ## write the commits of build/linux back to patches/ and tree/
 kernel: ## build the guest kernel of one FLAVOUR, in build/kernel/FLAVOUR
 	@bin/tree
 	@bin/kernel $(FLAVOUR)
+
+.PHONY: mail
+export POSTING FROM VERSION RFC ONTO
+mail: ## write one POSTING as mails ready to send to build/mail, FROM="Name <address>"
+	@bin/mail

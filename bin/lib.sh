@@ -62,6 +62,7 @@ use_base "${GIVEN:-$(decided_base)}"
 #   cmd NAME      a program on PATH         hdr FILE   a C header
 #   lib NAME      a static library          py MODULE  for /usr/bin/python3
 #   cross TRIPLE  a C library to link statically for another architecture
+#   sub NAME      a program of git's own        perl MODULE
 probe() {
 	case $1 in
 	cmd) command -v "$2" >/dev/null 2>&1 || [ -x "/usr/sbin/$2" ] ;;
@@ -69,6 +70,8 @@ probe() {
 	lib) [ -e "$(cc -print-file-name="$2" 2>/dev/null)" ] ;;
 	py) /usr/bin/python3 -c "import $2" 2>/dev/null ;;
 	cross) [ -e "$("$2-gcc" -print-file-name=libc.a 2>/dev/null)" ] ;;
+	sub) [ -x "$(git --exec-path)/$2" ] || command -v "$2" >/dev/null 2>&1 ;;
+	perl) perl -M"$2" -e 1 2>/dev/null ;;
 	*) die "probe: no such kind: $1" ;;
 	esac
 }
@@ -195,6 +198,14 @@ list_htmldocs() {
 		cmd sphinx-build python3-sphinx
 		py yaml python3-yaml
 		py alabaster python3-alabaster
+	LIST
+}
+
+list_mail() {
+	cat <<-LIST
+		cmd perl perl
+		sub git-send-email git-email
+		perl Mail::Address libmailtools-perl
 	LIST
 }
 
