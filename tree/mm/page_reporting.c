@@ -36,6 +36,7 @@
 #include <linux/wait.h>
 
 #include "internal.h"
+#include "page_alloc.h"
 #include "page_reporting.h"
 
 #define CREATE_TRACE_POINTS
@@ -47,9 +48,6 @@
  * that is out of memory. See PAGE_REPORTING_LOOKS.
  */
 static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
-
-/* An hour: more would be another way to turn reporting off, and is a mistake. */
-#define PAGE_REPORTING_DELAY_MAX	(3600 * MSEC_PER_SEC)
 
 /*
  * States of a registered device, in &page_reporting_dev_info.state. They mean
@@ -175,20 +173,17 @@ struct page_reporting_pass {
  */
 DEFINE_STATIC_KEY_FALSE(page_reporting_enabled);
 
-/* No order was asked for: reads as -1 */
-#define PAGE_REPORTING_ORDER_UNSET	UINT_MAX
-
 /*
  * Order of the smallest blocks that are reported. Set when a device registers;
  * a driver or the parameter may change it while it is registered. The free path
  * reads it without a lock: a free that still goes by the old value requests a
  * pass too much, or one too few that the next free requests.
  */
-unsigned int page_reporting_order = PAGE_REPORTING_ORDER_UNSET;
+unsigned int page_reporting_order = PAGE_REPORTING_ORDER_UNSPECIFIED;
 EXPORT_SYMBOL_GPL(page_reporting_order);
 
 /* The order that the parameter asks for, whatever drivers say */
-static unsigned int page_reporting_order_param = PAGE_REPORTING_ORDER_UNSET;
+static unsigned int page_reporting_order_param = PAGE_REPORTING_ORDER_UNSPECIFIED;
 
 /* Serializes register, unregister, stop and resume, and changes of the order */
 static DEFINE_MUTEX(page_reporting_mutex);
@@ -248,6 +243,9 @@ static void page_reporting_serve(int tickets, int result)
 /* A delay of nothing cannot double: this is what it starts from then. */
 #define PAGE_REPORTING_BACKOFF_MS	(MSEC_PER_SEC / 10)
 
+/* And an hour is where it ends. A delay that is set to more than that stays. */
+#define PAGE_REPORTING_BACKOFF_END	(3600 * MSEC_PER_SEC)
+
 /*
  * Called by whoever queues the work: the worker, which is the one to change the
  * number of failures, or a request that has found the device idle. It was not
@@ -261,11 +259,13 @@ static unsigned long page_reporting_delay(struct page_reporting_dev_info *prdev)
 
 	if (!failures)
 		return msecs_to_jiffies(delay / PAGE_REPORTING_LOOKS);
+	if (delay > PAGE_REPORTING_BACKOFF_END)
+		return msecs_to_jiffies(delay);
 
 	delay = max(delay, PAGE_REPORTING_BACKOFF_MS) <<
 		min(failures, PAGE_REPORTING_BACKOFF_MAX);
 
-	return msecs_to_jiffies(min(delay, PAGE_REPORTING_DELAY_MAX));
+	return msecs_to_jiffies(min(delay, PAGE_REPORTING_BACKOFF_END));
 }
 
 static void page_reporting_queue(struct page_reporting_dev_info *prdev)
@@ -627,7 +627,12 @@ static unsigned long page_reporting_unreported(struct zone *zone,
 /* How long after a report of memory that is used again it would have been held back */
 static unsigned long page_reporting_regret_time(void)
 {
-	return msecs_to_jiffies(READ_ONCE(page_reporting_delay_ms) / PAGE_REPORTING_LOOKS) *
+	unsigned long delay = READ_ONCE(page_reporting_delay_ms);
+
+	/* Times are compared, so they must not be half of all that there are. */
+	delay = min(delay, PAGE_REPORTING_BACKOFF_END);
+
+	return msecs_to_jiffies(delay / PAGE_REPORTING_LOOKS) *
 	       (PAGE_REPORTING_HOLD - PAGE_REPORTING_LOOKS + 1);
 }
 
@@ -993,8 +998,10 @@ static void page_reporting_forget_all(void)
 	unsigned int order, mt;
 
 	for_each_populated_zone(zone) {
-		for_each_migratetype_order(order, mt)
-			page_reporting_forget_list(zone, order, mt);
+		for (order = 0; order < NR_PAGE_ORDERS; order++) {
+			for (mt = 0; mt < MIGRATE_TYPES; mt++)
+				page_reporting_forget_list(zone, order, mt);
+		}
 	}
 }
 
@@ -1003,8 +1010,12 @@ static int page_reporting_order_set(const char *val,
 {
 	struct page_reporting_dev_info *prdev;
 	unsigned int order;
+	int err;
 
-	if (kstrtouint(val, 0, &order) || order > MAX_PAGE_ORDER)
+	err = kstrtouint(val, 0, &order);
+	if (err)
+		return err;
+	if (order > MAX_PAGE_ORDER)
 		return -EINVAL;
 
 	mutex_lock(&page_reporting_mutex);
@@ -1039,9 +1050,11 @@ static int page_reporting_delay_set(const char *val,
 				    const struct kernel_param *kp)
 {
 	unsigned int delay;
+	int err;
 
-	if (kstrtouint(val, 0, &delay) || delay > PAGE_REPORTING_DELAY_MAX)
-		return -EINVAL;
+	err = kstrtouint(val, 0, &delay);
+	if (err)
+		return err;
 
 	WRITE_ONCE(page_reporting_delay_ms, delay);
 
@@ -1061,11 +1074,9 @@ MODULE_PARM_DESC(page_reporting_delay_ms,
 /* What the parameter asks for, else what the device does, else a pageblock */
 static unsigned int page_reporting_resolve_order(unsigned int order)
 {
-	if (page_reporting_order_param != PAGE_REPORTING_ORDER_UNSET)
+	if (page_reporting_order_param != PAGE_REPORTING_ORDER_UNSPECIFIED)
 		return page_reporting_order_param;
-	if (order == PAGE_REPORTING_ORDER_0)
-		return 0;
-	if (order && order <= MAX_PAGE_ORDER)
+	if (order <= MAX_PAGE_ORDER)
 		return order;
 
 	return pageblock_order;

@@ -9,7 +9,6 @@
 
 #include <linux/atomic.h>
 #include <linux/irq_work.h>
-#include <linux/limits.h>
 #include <linux/scatterlist.h>
 #include <linux/workqueue.h>
 
@@ -22,11 +21,8 @@
  */
 #define PAGE_REPORTING_CAPACITY		32
 
-/*
- * For &page_reporting_dev_info.order: order 0, every free page. A plain 0 is
- * what drivers leave there that do not care.
- */
-#define PAGE_REPORTING_ORDER_0		UINT_MAX
+/* For &page_reporting_dev_info.order: the driver has no opinion */
+#define PAGE_REPORTING_ORDER_UNSPECIFIED	-1
 
 /**
  * struct page_reporting_dev_info - a device that free pages are reported to
@@ -45,9 +41,9 @@
  * @state: Private to the core. See enum page_reporting_state.
  * @failures: Private to the core. Passes that have failed one after another.
  * @name: What the device is called in messages and statistics, or NULL.
- * @order: Order of the smallest blocks that are worth a report to the device,
- *	or %PAGE_REPORTING_ORDER_0. 0, and all else that is more than
- *	%MAX_PAGE_ORDER, stands for pageblock_order. The kernel
+ * @order: Order of the smallest blocks that are worth a report to the device.
+ *	%PAGE_REPORTING_ORDER_UNSPECIFIED, and all else above %MAX_PAGE_ORDER,
+ *	stands for pageblock_order. 0 is order 0: every free page. The kernel
  *	parameter page_reporting.page_reporting_order goes before it.
  * @capacity: The most blocks that @report can take at once. 0, or more than
  *	%PAGE_REPORTING_CAPACITY, stands for that.

@@ -316,6 +316,38 @@ static void expect_lists_right(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, walk.stray, 0);
 }
 
+static int isolate_range(unsigned long start, unsigned long end)
+{
+	return start_isolate_page_range(start, end, PB_ISOLATE_MODE_OTHER);
+}
+
+static void unisolate_range(unsigned long start, unsigned long end)
+{
+	undo_isolate_page_range(start, end);
+}
+
+/* One of the largest blocks, in pieces that are freed one by one. */
+static struct page *alloc_in_pieces(struct kunit *test)
+{
+	struct page *page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	for (i = 1 << TEST_ORDER; i < MAX_ORDER_NR_PAGES; i += 1 << TEST_ORDER)
+		set_page_refcounted(page + i);
+
+	return page;
+}
+
+/* Every other piece, from this one on: they do not merge before all are free. */
+static void free_pieces(struct page *page, int first)
+{
+	int i;
+
+	for (i = first << TEST_ORDER; i < MAX_ORDER_NR_PAGES; i += 2 << TEST_ORDER)
+		__free_pages(page + i, TEST_ORDER);
+}
+
 /* Blocks of this order, and the same between them that is kept: see below. */
 #define SPARE_ORDER	3
 
@@ -387,7 +419,7 @@ static int page_reporting_test_init(struct kunit *test)
 	test->priv = fake;
 	/* Tests count passes: none is to come that they do not wait for. */
 	test_delay_ms = page_reporting_delay_ms;
-	page_reporting_delay_ms = PAGE_REPORTING_DELAY_MAX;
+	page_reporting_delay_ms = UINT_MAX;
 
 	err = page_reporting_register(&fake->prdev);
 	if (err == -EBUSY)
@@ -430,15 +462,15 @@ static void register_finds_order(struct kunit *test)
 	static const struct {
 		unsigned int param, driver, order;
 	} cases[] = {
-		{ PAGE_REPORTING_ORDER_UNSET, 3, 3 },
-		{ PAGE_REPORTING_ORDER_UNSET, MAX_PAGE_ORDER, MAX_PAGE_ORDER },
-		{ PAGE_REPORTING_ORDER_UNSET, PAGE_REPORTING_ORDER_0, 0 },
+		{ PAGE_REPORTING_ORDER_UNSPECIFIED, 3, 3 },
+		{ PAGE_REPORTING_ORDER_UNSPECIFIED, MAX_PAGE_ORDER, MAX_PAGE_ORDER },
+		{ PAGE_REPORTING_ORDER_UNSPECIFIED, 0, 0 },
 		{ 0, 3, 0 },
-		{ 5, PAGE_REPORTING_ORDER_0, 5 },
-		{ MAX_PAGE_ORDER, 0, MAX_PAGE_ORDER },
+		{ 5, 0, 5 },
+		{ MAX_PAGE_ORDER, PAGE_REPORTING_ORDER_UNSPECIFIED, MAX_PAGE_ORDER },
 		/* Last: the next device does not get what others have set. */
-		{ PAGE_REPORTING_ORDER_UNSET, 0, UINT_MAX },
-		{ PAGE_REPORTING_ORDER_UNSET, MAX_PAGE_ORDER + 1, UINT_MAX },
+		{ PAGE_REPORTING_ORDER_UNSPECIFIED, PAGE_REPORTING_ORDER_UNSPECIFIED, UINT_MAX },
+		{ PAGE_REPORTING_ORDER_UNSPECIFIED, MAX_PAGE_ORDER + 1, UINT_MAX },
 	};
 	struct fake_device *fake = test->priv;
 	unsigned int kept = page_reporting_order_param;
@@ -463,9 +495,10 @@ static void param_order_refuses(struct kunit *test)
 {
 	/* 4294967295 is how "no order" is stored: nobody can ask for that. */
 	static const char * const bad[] = {
-		"-1", "4294967295", "4294967296", "18446744073709551616",
+		"-1", "4294967295",
 		"x", "", " ", "\n", " 4", "4 ", "1 2", "1,2", "4x", "0x", "1.5", "9\n\n",
 	};
+	static const char * const large[] = { "4294967296", "18446744073709551616" };
 	unsigned int kept = page_reporting_order_param;
 	char beyond[12];
 	int i;
@@ -479,6 +512,9 @@ static void param_order_refuses(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		KUNIT_EXPECT_EQ_MSG(test, page_reporting_order_set(bad[i], NULL),
 				    -EINVAL, "'%s'", bad[i]);
+	for (i = 0; i < ARRAY_SIZE(large); i++)
+		KUNIT_EXPECT_EQ_MSG(test, page_reporting_order_set(large[i], NULL),
+				    -ERANGE, "'%s'", large[i]);
 	KUNIT_EXPECT_EQ(test, page_reporting_order, 4);
 	KUNIT_EXPECT_EQ(test, page_reporting_order_param, 4);
 	page_reporting_order_param = kept;
@@ -508,7 +544,7 @@ static void param_order_takes(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, read, i);
 	}
 
-	page_reporting_order = PAGE_REPORTING_ORDER_UNSET;
+	page_reporting_order = PAGE_REPORTING_ORDER_UNSPECIFIED;
 	page_reporting_order_ops.get(text, &kp);
 	KUNIT_EXPECT_STREQ(test, text, "-1\n");
 	page_reporting_order = TEST_ORDER;
@@ -530,21 +566,33 @@ static void param_order_requests_pass(struct kunit *test)
 
 static void param_delay_refuses(struct kunit *test)
 {
-	/* An hour and a millisecond, and what overflows to less than an hour */
 	static const char * const bad[] = {
-		"3600001", "4294967295", "4294967296", "18446744073709551616", "-1",
-		"x", "", " ", "\n", " 10", "10 ", "1 2", "1.5", "10ms", "2s", "0x",
+		"-1", "x", "", " ", "\n", " 10", "10 ", "1 2", "1.5", "10ms", "2s", "0x",
 	};
+	static const char * const large[] = { "4294967296", "18446744073709551616" };
 	unsigned int kept = page_reporting_delay_ms;
 	int i;
 
-	KUNIT_EXPECT_EQ(test, page_reporting_delay_set("0", NULL), 0);
-	KUNIT_EXPECT_EQ(test, page_reporting_delay_ms, 0);
 	KUNIT_EXPECT_EQ(test, page_reporting_delay_set("3600000\n", NULL), 0);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		KUNIT_EXPECT_EQ_MSG(test, page_reporting_delay_set(bad[i], NULL),
 				    -EINVAL, "'%s'", bad[i]);
+	for (i = 0; i < ARRAY_SIZE(large); i++)
+		KUNIT_EXPECT_EQ_MSG(test, page_reporting_delay_set(large[i], NULL),
+				    -ERANGE, "'%s'", large[i]);
 	KUNIT_EXPECT_EQ(test, page_reporting_delay_ms, 3600000);
+	page_reporting_delay_ms = kept;
+}
+
+/* Any number, as nothing depends on an upper limit. */
+static void param_delay_takes(struct kunit *test)
+{
+	unsigned int kept = page_reporting_delay_ms;
+
+	KUNIT_EXPECT_EQ(test, page_reporting_delay_set("0", NULL), 0);
+	KUNIT_EXPECT_EQ(test, page_reporting_delay_ms, 0);
+	KUNIT_EXPECT_EQ(test, page_reporting_delay_set("4294967295\n", NULL), 0);
+	KUNIT_EXPECT_EQ(test, page_reporting_delay_ms, UINT_MAX);
 	page_reporting_delay_ms = kept;
 }
 
@@ -616,7 +664,7 @@ static void files_are_parameters(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stored(&delay_ms_attr, "-1"), -EINVAL);
 	KUNIT_EXPECT_EQ(test, page_reporting_delay_ms, 1500);
 
-	page_reporting_order = PAGE_REPORTING_ORDER_UNSET;
+	page_reporting_order = PAGE_REPORTING_ORDER_UNSPECIFIED;
 	KUNIT_EXPECT_STREQ(test, shown(test, &order_attr), "-1\n");
 	page_reporting_order = TEST_ORDER;
 	page_reporting_order_param = kept_order;
@@ -671,7 +719,7 @@ static void file_stops_and_resumes(struct kunit *test)
 	finish_passes(fake);
 	KUNIT_EXPECT_EQ(test, fake->blocks, 1);
 	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)), MAX_PAGE_ORDER);
-	page_reporting_order_param = PAGE_REPORTING_ORDER_UNSET;
+	page_reporting_order_param = PAGE_REPORTING_ORDER_UNSPECIFIED;
 }
 
 /* A device can come and go while reporting is stopped. */
@@ -721,7 +769,7 @@ static void now_reports_all(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	struct free_walk walk;
 
-	page_reporting_delay_ms = PAGE_REPORTING_DELAY_MAX;
+	page_reporting_delay_ms = UINT_MAX;
 	page_reporting_request(&fake->prdev, "test");
 	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1\n"), 2);
 	page_reporting_delay_ms = kept;
@@ -775,28 +823,6 @@ static void now_says_that_memory_is_short(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->calls, 0);
 	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), 1);
 	KUNIT_EXPECT_GT(test, fake->calls, 0);
-}
-
-/* One of the largest blocks, in pieces that are freed one by one. */
-static struct page *alloc_in_pieces(struct kunit *test)
-{
-	struct page *page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
-	int i;
-
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	for (i = 1 << TEST_ORDER; i < MAX_ORDER_NR_PAGES; i += 1 << TEST_ORDER)
-		set_page_refcounted(page + i);
-
-	return page;
-}
-
-/* Every other piece, from this one on: they do not merge before all are free. */
-static void free_pieces(struct page *page, int first)
-{
-	int i;
-
-	for (i = first << TEST_ORDER; i < MAX_ORDER_NR_PAGES; i += 2 << TEST_ORDER)
-		__free_pages(page + i, TEST_ORDER);
 }
 
 /* More than other lists have of that order: a pass may look at as many more. */
@@ -1371,6 +1397,8 @@ static void idle_cpu_list_is_drained(struct kunit *test)
 	struct page **pages = kunit_kcalloc(test, CPU_PAGES, sizeof(*pages), GFP_KERNEL);
 	long used;
 
+	if (!IS_ENABLED(CONFIG_SMP))
+		kunit_skip(test, "without SMP there are no per-cpu lists");
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	/* What merges with a page from such a list is reported again. */
 	fake->seen = NULL;
@@ -1410,6 +1438,8 @@ static void busy_cpu_list_is_kept(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	struct page **pages = kunit_kcalloc(test, CPU_PAGES, sizeof(*pages), GFP_KERNEL);
 
+	if (!IS_ENABLED(CONFIG_SMP))
+		kunit_skip(test, "without SMP there are no per-cpu lists");
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	fake->seen = NULL;
 	make_lists_long();
@@ -1817,15 +1847,14 @@ static int isolate_block(struct page *page)
 {
 	unsigned long pfn = page_to_pfn(page);
 
-	return start_isolate_page_range(pfn, pfn + MAX_ORDER_NR_PAGES,
-					MIGRATE_MOVABLE, 0, GFP_KERNEL);
+	return isolate_range(pfn, pfn + MAX_ORDER_NR_PAGES);
 }
 
 static void undo_isolate_block(struct page *page)
 {
 	unsigned long pfn = page_to_pfn(page);
 
-	undo_isolate_page_range(pfn, pfn + MAX_ORDER_NR_PAGES, MIGRATE_MOVABLE);
+	unisolate_range(pfn, pfn + MAX_ORDER_NR_PAGES);
 }
 
 /* Blocks that are isolated do not count as free, and those that are reported as reported. */
@@ -1869,8 +1898,7 @@ static void isolated_list_left_alone(struct kunit *test)
 	page = free_largest_as(test, MIGRATE_MOVABLE);
 	pfn = page_to_pfn(page);
 	end = pfn + MAX_ORDER_NR_PAGES;
-	KUNIT_ASSERT_EQ(test, 0, start_isolate_page_range(pfn, end, MIGRATE_MOVABLE,
-							  0, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, isolate_range(pfn, end), 0);
 
 	run_pass(fake);
 	run_pass(fake);
@@ -1887,7 +1915,7 @@ static void isolated_list_left_alone(struct kunit *test)
 	cancel_delayed_work_sync(&fake->prdev.work);
 	atomic_set(&fake->prdev.state, PAGE_REPORTING_IDLE);
 	/* ... but the block was not taken after all, which is reason enough for a pass. */
-	undo_isolate_page_range(page_to_pfn(page), end, MIGRATE_MOVABLE);
+	unisolate_range(page_to_pfn(page), end);
 	finish_passes(fake);
 	KUNIT_EXPECT_TRUE(test, PageReported(page));
 }
@@ -1912,7 +1940,7 @@ static void cma_list_is_reported(struct kunit *test)
 	expect_lists_right(test);
 
 	/* An owner that wants it gets it, without a flag. */
-	KUNIT_ASSERT_EQ(test, 0, alloc_contig_range(pfn, end, MIGRATE_CMA, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, 0, alloc_contig_range(pfn, end, ACR_FLAGS_CMA, GFP_KERNEL));
 	KUNIT_EXPECT_FALSE(test, PageReported(page));
 	set_migratetype(page, MIGRATE_MOVABLE);
 	free_contig_range(pfn, MAX_ORDER_NR_PAGES);
@@ -2173,12 +2201,15 @@ static void error_doubles_delay(struct kunit *test)
 				base << min(i, PAGE_REPORTING_BACKOFF_MAX));
 	}
 
-	/* A delay of nothing grows as well, and one of an hour does not. */
+	/* A delay of nothing grows as well, and one of an hour or more does not. */
 	page_reporting_delay_ms = 0;
 	KUNIT_EXPECT_GT(test, page_reporting_delay(&fake->prdev), 0);
-	page_reporting_delay_ms = PAGE_REPORTING_DELAY_MAX;
+	page_reporting_delay_ms = PAGE_REPORTING_BACKOFF_END;
 	KUNIT_EXPECT_EQ(test, page_reporting_delay(&fake->prdev),
-			msecs_to_jiffies(PAGE_REPORTING_DELAY_MAX));
+			msecs_to_jiffies(PAGE_REPORTING_BACKOFF_END));
+	page_reporting_delay_ms = UINT_MAX;
+	KUNIT_EXPECT_EQ(test, page_reporting_delay(&fake->prdev),
+			msecs_to_jiffies(UINT_MAX));
 	page_reporting_delay_ms = test_delay_ms;
 
 	fake_reset(fake);
@@ -2218,8 +2249,7 @@ static void isolate_half_in_report(struct fake_device *fake)
 
 	if (fake->isolated || fake->seen[fake->blocks - 1].order <= pageblock_order)
 		return;
-	if (!start_isolate_page_range(pfn, pfn + pageblock_nr_pages,
-				      MIGRATE_MOVABLE, 0, GFP_KERNEL))
+	if (!isolate_range(pfn, pfn + pageblock_nr_pages))
 		fake->isolated = pfn;
 }
 
@@ -2255,8 +2285,7 @@ static void half_isolated_in_report(struct kunit *test)
 		run_pass(fake);
 	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(half)), -1);
 	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)), pageblock_order);
-	undo_isolate_page_range(fake->isolated, fake->isolated + pageblock_nr_pages,
-				MIGRATE_MOVABLE);
+	unisolate_range(fake->isolated, fake->isolated + pageblock_nr_pages);
 }
 
 static void free_requests_pass(struct kunit *test)
@@ -2739,7 +2768,7 @@ static void random_register(struct random_run *run, u32 how, u32 capacity)
 	struct page_reporting_dev_info *prdev = &run->fake->prdev;
 
 	page_reporting_unregister(prdev);
-	page_reporting_order_param = PAGE_REPORTING_ORDER_UNSET;
+	page_reporting_order_param = PAGE_REPORTING_ORDER_UNSPECIFIED;
 	prdev->order = how % (NR_PAGE_ORDERS + 1);
 	prdev->capacity = capacity % (PAGE_REPORTING_CAPACITY + 2);
 	KUNIT_EXPECT_EQ(run->fake->test, page_reporting_register(prdev), 0);
@@ -2795,12 +2824,12 @@ static unsigned long count_unreported(struct zone *zone)
 	struct page *page;
 
 	spin_lock_irq(&zone->lock);
-	for_each_migratetype_order(order, mt) {
-		if (order < page_reporting_order || is_migrate_isolate(mt))
-			continue;
-		list_for_each_entry(page, &zone->free_area[order].free_list[mt],
-				    buddy_list)
-			blocks += !PageReported(page);
+	for (order = page_reporting_order; order < NR_PAGE_ORDERS; order++) {
+		for (mt = 0; mt < MIGRATE_TYPES; mt++) {
+			list_for_each_entry(page, &zone->free_area[order].free_list[mt],
+					    buddy_list)
+				blocks += !is_migrate_isolate(mt) && !PageReported(page);
+		}
 	}
 	spin_unlock_irq(&zone->lock);
 
@@ -2937,7 +2966,7 @@ static void random_steps_keep_lists_right(struct kunit *test)
 	unsigned long free, step;
 
 	/* No pass but those that are steps. */
-	page_reporting_delay_ms = PAGE_REPORTING_DELAY_MAX;
+	page_reporting_delay_ms = UINT_MAX;
 	run = random_start(test);
 	drain_all_pages(NULL);
 	free = global_zone_page_state(NR_FREE_PAGES);
@@ -2967,6 +2996,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(param_order_takes),
 	KUNIT_CASE(param_order_requests_pass),
 	KUNIT_CASE(param_delay_refuses),
+	KUNIT_CASE(param_delay_takes),
 #ifdef CONFIG_SYSFS
 	KUNIT_CASE(files_are_parameters),
 	KUNIT_CASE(files_name_device),

@@ -67,7 +67,7 @@ static int uml_report(struct page_reporting_dev_info *prdev,
 			pr_warn_once("free memory was not given back: error %d\n", err);
 			return err;
 		}
-		/* As long as the host takes for it, nothing else has run here. */
+		/* As long as the host takes for it, nothing else has run on this CPU. */
 		cond_resched();
 	}
 
