@@ -38,6 +38,9 @@ use_base() {
 	export BUILD LINUX KERNELS
 }
 
+# A fragment of config/ as it is for this base: a line "6.12:CONFIG_..." is for that one.
+fragment() { sed -e "s/^$BASE://" -e '/^[0-9][0-9.]*:/d' "$TOP/config/$1.config"; }
+
 # How bin/tree ends if the source of the base that was asked for cannot be had.
 # shellcheck disable=SC2034  # of bin/tree and bin/check
 NOT_HAD=3

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * params ORDER DELAY: page reporting's parameters read as ORDER and DELAY, take
- * what they should, and refuse the rest with EINVAL and no change.
+ * what they should, and refuse the rest with the right error and no change.
+ *
+ * params --list: what each of them says to many values, a line for each, to be
+ * compared with another kernel's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,30 +65,77 @@ static void takes(const char *name, const char *value, const char *as)
 	reads(name, as);
 }
 
-static void refuses(const char *name, const char *value, const char *stays)
+static void refuses(const char *name, const char *value, int wanted, const char *stays)
 {
 	int err = put(name, value);
 
-	if (err != EINVAL) {
+	if (err != wanted) {
 		printf("guest: not ok: %s: '%s' gives %s\n", name, value, strerror(err));
 		failed++;
 	}
 	reads(name, stays);
 }
 
+/* In the order in which they are tried. */
+static const char * const bad[] = {
+	"-1", "-2", "11x", "x", "\n", " ", "1 2", "1.5", "0x", "10ms",
+};
+static const char * const large[] = {
+	"4294967296", "18446744073709551615", "18446744073709551616", "99999999999999999999999",
+};
+static const char * const others[] = {
+	"0", "1", "9", "10", "11", "12", "0x3", "010", "+4", " 4", "4 ", "4\n", "4\n\n", "100",
+	"3600000", "3600001", "2147483647", "2147483648", "4294967295", "5",
+};
+
+static void list_one(const char *name, const char *value)
+{
+	char path[128], seen[64] = "", shown[64];
+	int err = put(name, value), fd;
+	size_t i;
+
+	file_of(path, sizeof(path), name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, seen, sizeof(seen) - 1) < 0)
+		snprintf(seen, sizeof(seen), "error %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	seen[strcspn(seen, "\n")] = 0;
+	snprintf(shown, sizeof(shown), "%s", value);
+	for (i = 0; shown[i]; i++) {
+		if (shown[i] == '\n')
+			shown[i] = '~';
+	}
+	printf("guest: contract %s '%s': %s, reads %s\n", name, shown,
+	       err ? strerror(err) : "taken", seen);
+}
+
+static void list_all(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		list_one(name, others[i]);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		list_one(name, bad[i]);
+	for (i = 0; i < sizeof(large) / sizeof(large[0]); i++)
+		list_one(name, large[i]);
+}
+
 int main(int argc, char **argv)
 {
-	static const char * const bad[] = {
-		"-1", "-2", "11x", "x", "\n", " ", "1 2", "1.5", "4294967295",
-		"4294967296", "18446744073709551616", "99999999999999999999999",
-	};
 	char value[16];
 	size_t i;
 	int order;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc == 2 && !strcmp(argv[1], "--list")) {
+		list_all("order");
+		list_all("delay_ms");
+		return 0;
+	}
 	if (argc != 3) {
-		printf("guest: usage: params ORDER DELAY\n");
+		printf("guest: usage: params ORDER DELAY | --list\n");
 		return 2;
 	}
 	reads("order", argv[1]);
@@ -97,14 +147,18 @@ int main(int argc, char **argv)
 		takes("order", value, strtok(strdup(value), "\n"));
 	}
 	takes("order", "0x3", "3");
-	refuses("order", "11", "3");
+	refuses("order", "11", EINVAL, "3");
+	refuses("order", "4294967295", EINVAL, "3");
 	takes("delay_ms", "0", "0");
-	takes("delay_ms", "3600000", "3600000");
+	takes("delay_ms", "4294967295", "4294967295");
 	takes("delay_ms", "100", "100");
-	refuses("delay_ms", "3600001", "100");
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		refuses("order", bad[i], "3");
-		refuses("delay_ms", bad[i], "100");
+		refuses("order", bad[i], EINVAL, "3");
+		refuses("delay_ms", bad[i], EINVAL, "100");
+	}
+	for (i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
+		refuses("order", large[i], ERANGE, "3");
+		refuses("delay_ms", large[i], ERANGE, "100");
 	}
 	takes("order", argv[1], argv[1]);
 	takes("delay_ms", argv[2], argv[2]);

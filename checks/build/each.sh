@@ -13,12 +13,17 @@ configure() {
 	local out=$1 kind=$2 dropped
 	mkdir -p "$out"
 	{
-		cat "$TOP/config/each.config"
+		fragment each
 		case $kind in
 		n) printf '# %s is not set\n' CONFIG_VIRTIO_BALLOON CONFIG_PAGE_REPORTING ;;
 		hv) printf '%s=y\n' CONFIG_HYPERV CONFIG_HYPERV_BALLOON CONFIG_PAGE_REPORTING ;;
 		hvm)	printf '%s=y\n' CONFIG_MODULES CONFIG_PAGE_REPORTING
-			printf '%s=m\n' CONFIG_HYPERV CONFIG_HYPERV_BALLOON ;;
+			# What was one module in 6.12 is two, of which one is the balloon's.
+			case $BASE in
+			6.12) echo CONFIG_HYPERV=m ;;
+			*) printf '%s\n' CONFIG_HYPERV=y CONFIG_HYPERV_VMBUS=m ;;
+			esac
+			echo CONFIG_HYPERV_BALLOON=m ;;
 		y)	echo CONFIG_VIRTIO_BALLOON=y
 			! in_tree || echo CONFIG_PAGE_REPORTING=y ;;
 		esac
