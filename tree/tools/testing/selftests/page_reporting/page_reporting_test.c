@@ -225,14 +225,14 @@ bool takes(const char *path, const char *text, long value)
 	return !err && has_value(path, value);
 }
 
-bool refuses(const char *path, const char *text, long stays)
+bool refuses(const char *path, const char *text, int wanted, long stays)
 {
 	int err = put(path, text);
 
-	if (err != EINVAL)
+	if (err != wanted)
 		ksft_print_msg("%s: '%s' gives '%s', not '%s'\n", path, text,
-			       strerror(err), strerror(EINVAL));
-	return err == EINVAL && has_value(path, stays);
+			       strerror(err), strerror(wanted));
+	return err == wanted && has_value(path, stays);
 }
 
 bool takes_number(const char *path, long value)
@@ -248,14 +248,16 @@ bool refuses_number(const char *path, long value, long stays)
 	char text[32];
 
 	snprintf(text, sizeof(text), "%ld", value);
-	return refuses(path, text, stays);
+	return refuses(path, text, EINVAL, stays);
 }
 
 /* What neither an order nor a delay can be. */
 bool refuses_all(const char *path, long stays)
 {
 	static const char * const refused[] = {
-		"-1", "-2", "x", "1x", "1 2", "1.5", " ", "\n", "4294967295",
+		"-1", "-2", "x", "1x", "1 2", "1.5", " ", "\n",
+	};
+	static const char * const large[] = {
 		"4294967296", "18446744073709551615", "18446744073709551616",
 		"99999999999999999999999",
 	};
@@ -263,7 +265,9 @@ bool refuses_all(const char *path, long stays)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(refused); i++)
-		good &= refuses(path, refused[i], stays);
+		good &= refuses(path, refused[i], EINVAL, stays);
+	for (i = 0; i < ARRAY_SIZE(large); i++)
+		good &= refuses(path, large[i], ERANGE, stays);
 	return good;
 }
 

@@ -111,7 +111,7 @@ double now(void);
 bool has_value(const char *path, long wanted);
 bool takes(const char *path, const char *text, long value);
 bool takes_number(const char *path, long value);
-bool refuses(const char *path, const char *text, long stays);
+bool refuses(const char *path, const char *text, int wanted, long stays);
 bool refuses_number(const char *path, long value, long stays);
 bool refuses_all(const char *path, long stays);
 
