@@ -93,7 +93,7 @@ FAULTS = (
      "\tif (page_reporting_registered)\n\t\tgoto unlock;", ""),
     ("the first device's order stays for the next", CORE,
      "\torder = page_reporting_resolve_order(prdev->order);",
-     "\torder = page_reporting_order != PAGE_REPORTING_ORDER_UNSET ?\n"
+     "\torder = page_reporting_order != PAGE_REPORTING_ORDER_UNSPECIFIED ?\n"
      "\t\tpage_reporting_order : page_reporting_resolve_order(prdev->order);"),
     ("a free requests no pass", "mm/page_alloc.c",
      "\tif (page_reporting_wants(order) && !(fpi_flags & FPI_NO_REPORT))\n\t\tpage_reporting_notify(zone, 1UL << order);\n", ""),
@@ -101,8 +101,16 @@ FAULTS = (
      "\tif (page_reporting_zone_short(pass, zone, order))\n\t\tgoto out;\n", ""),
     ("an order beyond the largest is taken", CORE,
      "order > MAX_PAGE_ORDER)\n\t\treturn -EINVAL;", "false)\n\t\treturn -EINVAL;"),
-    ("a delay of more than an hour is taken", CORE,
-     "delay > PAGE_REPORTING_DELAY_MAX)\n\t\treturn -EINVAL;", "false)\n\t\treturn -EINVAL;"),
+    ("a delay of more than an hour is refused", CORE,
+     "\terr = kstrtouint(val, 0, &delay);\n\tif (err)\n\t\treturn err;\n",
+     "\terr = kstrtouint(val, 0, &delay);\n\tif (err)\n\t\treturn err;\n"
+     "\tif (delay > PAGE_REPORTING_BACKOFF_END)\n\t\treturn -EINVAL;\n"),
+    ("a driver that says 0 has no opinion on the order", CORE,
+     "\tif (order <= MAX_PAGE_ORDER)\n\t\treturn order;\n",
+     "\tif (order && order <= MAX_PAGE_ORDER)\n\t\treturn order;\n"),
+    ("a number that is too large is refused like a word", CORE,
+     "\terr = kstrtouint(val, 0, &order);\n\tif (err)\n\t\treturn err;\n",
+     "\terr = kstrtouint(val, 0, &order);\n\tif (err)\n\t\treturn -EINVAL;\n"),
     ("a change of the order requests no pass", CORE,
      "\tprdev = page_reporting_active();\n\tif (prdev)\n\t\tpage_reporting_request(prdev, \"order\");\n"
      "\tmutex_unlock(&page_reporting_mutex);\n\n\treturn 0;",
