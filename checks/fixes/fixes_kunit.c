@@ -169,28 +169,33 @@ int page_flags_stretch;
 
 static struct page *poisoned;
 static bool poison_stop;
-static unsigned long poison_lost, poison_set, passes;
+static unsigned long poison_back, poison_lost, poison_set;
 
-/* The first thing that memory_failure() does, and the last of unpoison_memory() */
+/*
+ * The first thing that memory_failure() does, and the last of unpoison_memory(). An
+ * update that is lost is the one or the other.
+ */
 static int poisoner(void *unused)
 {
 	while (!READ_ONCE(poison_stop)) {
 		if (TestSetPageHWPoison(poisoned))
-			continue;
-		poison_set++;
+			poison_back++;
 		if (!TestClearPageHWPoison(poisoned))
 			poison_lost++;
-		if (!(poison_set & 1023))
+		if (!(++poison_set & 1023))
 			cond_resched();
 	}
 	return 0;
 }
 
-/* The first block of a pass that is a pageblock or more */
+static unsigned long poisoned_reports;
+
+/* A block of two pageblocks, so that to isolate one of them splits it. */
 static void pick_block(struct page *page, unsigned int order)
 {
-	if (!poisoned)
+	if (!poisoned && order > pageblock_order)
 		poisoned = page;
+	poisoned_reports += page == poisoned;
 }
 
 static void hwpoison(struct kunit *test)
@@ -201,11 +206,13 @@ static void hwpoison(struct kunit *test)
 	core_register(test, pick_block);
 	KUNIT_ASSERT_NOT_NULL(test, poisoned);
 	pfn = page_to_pfn(poisoned);
-	task = kthread_run(poisoner, NULL, "poisoner");
+	KUNIT_ASSERT_GT(test, num_online_cpus(), 1);
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(0)), 0);
+	task = kthread_run_on_cpu(poisoner, NULL, 1, "poisoner/%u");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	get_task_struct(task);
 	end = jiffies + 3 * HZ;
-	WRITE_ONCE(page_flags_stretch, 1000);
+	WRITE_ONCE(page_flags_stretch, 100000);
 	while (time_before(jiffies, end) && !READ_ONCE(poison_lost)) {
 		/* Takes the block off its list, and puts it back unflagged. */
 		if (start_isolate_page_range(pfn, pfn + pageblock_nr_pages,
@@ -214,16 +221,17 @@ static void hwpoison(struct kunit *test)
 		undo_isolate_page_range(pfn, pfn + pageblock_nr_pages);
 		/* A pass without the wait for a worker */
 		core.prdev.work.work.func(&core.prdev.work.work);
-		if (!(++passes & 255))
-			cond_resched();
+		cond_resched();
 	}
 	WRITE_ONCE(page_flags_stretch, 0);
 	WRITE_ONCE(poison_stop, true);
 	kthread_stop_put(task);
 	core_unregister(NULL);
-	kunit_info(test, "marked %lu times, reported %lu times, the mark was lost %lu times\n",
-		   poison_set, passes, poison_lost);
+	kunit_info(test, "marked %lu times, reported %lu times; the mark was lost %lu times, and came back %lu times\n",
+		   poison_set, poisoned_reports, poison_lost, poison_back);
+	KUNIT_EXPECT_GT(test, poisoned_reports, 100);
 	KUNIT_EXPECT_EQ(test, poison_lost, 0);
+	KUNIT_EXPECT_EQ(test, poison_back, 0);
 }
 
 /*
@@ -283,7 +291,7 @@ static void nolock(struct kunit *test)
  * memory, for which that lock is needed.
  */
 
-#define WORKS	4000
+#define WORKS	1200
 
 static void nothing(struct work_struct *work)
 {
@@ -624,12 +632,12 @@ static void remove_gone(struct kunit *test)
 
 static void remove_silent(struct kunit *test)
 {
-	stuck(test, do_remove, false, 25);
+	stuck(test, do_remove, false, 15);
 }
 
 static void shutdown_silent(struct kunit *test)
 {
-	stuck(test, do_shutdown, false, 25);
+	stuck(test, do_shutdown, false, 15);
 }
 
 static struct kunit_case fixes_cases[] = {
