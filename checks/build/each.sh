@@ -96,20 +96,34 @@ both() {
 	[ "$failed" -eq 0 ] || exit 1
 }
 
-# On a base that is not the default, only what is there before the series and after it.
-if [ "$BASE" = "$NEWEST" ]; then EACH=each; else EACH=last; fi
+# Each patch takes long: make check has the last one of each posting, and make check-all
+# each. On a base that is not the default, only what is there before the series and after it.
+if [ "$BASE" != "$NEWEST" ]; then
+	EACH=last
+elif [ -n "${ALL-}" ]; then
+	EACH=each
+else
+	EACH=posting
+fi
 
 to_walk() {
+	local posting
 	kgit -C "$LINUX" rev-parse without
-	if [ "$EACH" = each ]; then
-		kgit -C "$LINUX" rev-list --reverse "without..$TIP"
-	else
-		kgit -C "$LINUX" rev-parse "$TIP"
-	fi
+	case $EACH in
+	each) kgit -C "$LINUX" rev-list --reverse "without..$TIP" ;;
+	posting) for posting in $(postings); do kgit -C "$LINUX" rev-parse "$posting"; done ;;
+	last) kgit -C "$LINUX" rev-parse "$TIP" ;;
+	esac
 }
 
 # What was walked, in words.
-walked() { if [ "$EACH" = each ]; then echo "each of $((n - 1)) patches"; else echo "the last patch"; fi; }
+walked() {
+	case $EACH in
+	each) echo "each of $((n - 1)) patches" ;;
+	posting) echo "the last patch of each of $((n - 1)) postings" ;;
+	last) echo "the last patch" ;;
+	esac
+}
 
 # walk KEPT FUNCTION: FUNCTION at the base and at each patch, with the folder where
 # it keeps what it found. A commit that has passed on this machine, on top of the
