@@ -85,7 +85,7 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *    time, and the item is made new only after it was cancelled.
  * 4. Blocks in the batch are of one zone, on no list, and go back before the
  *    pass leaves the zone, however that comes about. Asserted by
- *    page_reporting_zone().
+ *    page_reporting_lists().
  * 5. A flag is on the first page of a block that is on a free list as it was
  *    reported, and nowhere else. Set and cleared under the zone->lock of the
  *    list, and counted with it. Asserted by the allocator, which takes a page
@@ -257,8 +257,9 @@ static unsigned long page_reporting_delay(struct page_reporting_dev_info *prdev)
 	unsigned int failures = READ_ONCE(prdev->failures);
 	unsigned long delay = READ_ONCE(page_reporting_delay_ms);
 
+	/* A pass that has left something requests the next: never without a pause. */
 	if (!failures)
-		return msecs_to_jiffies(delay / PAGE_REPORTING_LOOKS);
+		return max(msecs_to_jiffies(delay / PAGE_REPORTING_LOOKS), 1UL);
 	if (delay > PAGE_REPORTING_BACKOFF_END)
 		return msecs_to_jiffies(delay);
 

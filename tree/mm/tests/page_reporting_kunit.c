@@ -1979,6 +1979,7 @@ static void pass_keeps_migratetype(struct kunit *test)
 	__free_pages(page, MAX_PAGE_ORDER);
 }
 
+#ifdef CONFIG_SYSFS
 /* One list is long and the next is not. What is left for last is reported as well. */
 static void now_reports_all_lists(struct kunit *test)
 {
@@ -1992,6 +1993,7 @@ static void now_reports_all_lists(struct kunit *test)
 	set_migratetype(page, MIGRATE_MOVABLE);
 	__free_pages(page, MAX_PAGE_ORDER);
 }
+#endif
 
 static void capacity_bounds_batch(struct kunit *test)
 {
@@ -3035,7 +3037,9 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(isolated_blocks_hide_no_other),
 	KUNIT_CASE(cma_list_is_reported),
 	KUNIT_CASE(pass_keeps_migratetype),
+#ifdef CONFIG_SYSFS
 	KUNIT_CASE(now_reports_all_lists),
+#endif
 	KUNIT_CASE(capacity_bounds_batch),
 	KUNIT_CASE(full_batch_rotates_list),
 	KUNIT_CASE(walk_gives_lock_up),

@@ -24,7 +24,7 @@ static int order_refused(void)
 }
 
 /*
- * A pass that is requested while the delay is an hour comes in an hour. So the
+ * A pass that is requested while the delay is long comes when that is over. So the
  * order is one at which none is requested, and nothing is left to be reported.
  */
 static bool quiet(void)
