@@ -36,18 +36,31 @@ static int put(const char *name, const char *value)
 	return err;
 }
 
-static void reads(const char *name, const char *wanted)
+/* What a parameter reads as: a line, or the error. */
+static void value_of(const char *name, char *value, size_t size)
 {
-	char path[128], value[64] = "";
+	char path[128];
+	ssize_t len = -1;
 	int fd;
 
 	file_of(path, sizeof(path), name);
 	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, value, sizeof(value) - 1) < 0)
-		snprintf(value, sizeof(value), "error %s", strerror(errno));
+	if (fd >= 0)
+		len = read(fd, value, size - 1);
+	if (len < 0)
+		snprintf(value, size, "error %s", strerror(errno));
+	else
+		value[len] = 0;
 	if (fd >= 0)
 		close(fd);
 	value[strcspn(value, "\n")] = 0;
+}
+
+static void reads(const char *name, const char *wanted)
+{
+	char value[64];
+
+	value_of(name, value, sizeof(value));
 	if (strcmp(value, wanted)) {
 		printf("guest: not ok: %s reads '%s', not '%s'\n", name, value, wanted);
 		failed++;
@@ -90,17 +103,11 @@ static const char * const others[] = {
 
 static void list_one(const char *name, const char *value)
 {
-	char path[128], seen[64] = "", shown[64];
-	int err = put(name, value), fd;
+	int err = put(name, value);
+	char seen[64], shown[64];
 	size_t i;
 
-	file_of(path, sizeof(path), name);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, seen, sizeof(seen) - 1) < 0)
-		snprintf(seen, sizeof(seen), "error %s", strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	seen[strcspn(seen, "\n")] = 0;
+	value_of(name, seen, sizeof(seen));
 	snprintf(shown, sizeof(shown), "%s", value);
 	for (i = 0; shown[i]; i++) {
 		if (shown[i] == '\n')
