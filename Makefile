@@ -18,7 +18,8 @@ help: ## list the doors
 	@echo '  MEM= TAKE=       demo: MiB of the guest, and MiB that its program takes and frees'
 	@echo '  UML=1            demo: User-mode Linux, a kernel that is a program, and no QEMU'
 	@echo '  FLAVOUR=         kernel, demo: ours, upstream (as the source came) or without'
-	@echo '  ONLY=            check: run only the checks of these names; bench: only these rows'
+	@echo '  ONLY=            check: run only the checks of these names; bench: only these rows,'
+	@echo '                   or frontier (beside mainline, in real time), or replay (traces)'
 	@echo '  QUICK=1          bench: smaller guests, once each'
 	@echo '  RESUME=1         bench: go on with one that was ended'
 	@echo '  AGAIN=1          check-all: also what has passed with the same inputs'
@@ -43,7 +44,11 @@ check-all: ## those, and the long ones
 bench: ## measure upstream's page reporting, none and ours side by side
 	@bin/need tree kernel guest qemu bench
 	@bin/tree
-	@bench/run $(if $(QUICK),--quick) $(if $(RESUME),--resume) $(ONLY)
+	@case "$(ONLY)" in \
+	replay) bench/replay/run ;; \
+	frontier) bench/frontier $(if $(QUICK),--quick) ;; \
+	*) bench/run $(if $(QUICK),--quick) $(if $(RESUME),--resume) $(ONLY) ;; \
+	esac
 
 tree: ## lay out build/linux: the source, the existing implementation out, the series
 	@bin/tree

@@ -604,22 +604,26 @@ def run_check(check, kernels=(("ours",),), initramfs=()):
 
 
 def kunit_suite(kernel, append=(), timeout=240, cpus=2):
-    """All tests of the suite page_reporting pass in this kernel, none is skipped: how many.
+    """All tests of both suites pass in this kernel, none is skipped: how many.
 
     They have the allocator for themselves, so the guest has no device that reports.
     """
-    with open(os.path.join(TOP, "tree/mm/tests/page_reporting_kunit.c"), encoding="ascii") as source:
-        tests = len(re.findall(r"\bKUNIT_CASE(?:_SLOW)?\(", source.read()))
+    suites = {}
+    for suite in ("page_reporting", "page_reporting_policy"):
+        with open(os.path.join(TOP, f"tree/mm/tests/{suite}_kunit.c"), encoding="ascii") as source:
+            suites[suite] = len(re.findall(r"\bKUNIT_CASE(?:_SLOW)?\(", source.read()))
     machine = Machine(memory=1024, program=("/take", "16", "0"), kernel=kernel, reporting=False,
                       append=("kunit.enable=1", *append), cpus=cpus, log=log_of(f"kunit.{kernel}.console"))
     with machine:
         machine.wait_for("exit 0", timeout)
     machine.no_splats()
-    wanted = f"# page_reporting: pass:{tests} fail:0 skip:0 total:{tests}"
-    if not machine.says(wanted):
-        failed = [line for _, line in machine.lines if "not ok" in line or "SKIP" in line]
-        raise Failure(f"the kernel did not say '{wanted}': {'; '.join(failed[:5])}")
-    progress(f"{tests} tests of the suite page_reporting passed on {cpus} CPUs")
+    for suite, tests in suites.items():
+        wanted = f"# {suite}: pass:{tests} fail:0 skip:0 total:{tests}"
+        if not machine.says(wanted):
+            failed = [line for _, line in machine.lines if "not ok" in line or "SKIP" in line]
+            raise Failure(f"the kernel did not say '{wanted}': {'; '.join(failed[:5])}")
+    tests = sum(suites.values())
+    progress(f"{tests} tests of the suites {' and '.join(suites)} passed on {cpus} CPUs")
     return tests
 
 

@@ -38,14 +38,17 @@
 #include "internal.h"
 #include "page_alloc.h"
 #include "page_reporting.h"
+#include "page_reporting_policy.h"
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/page_reporting.h>
 
 /*
- * How long memory has to be free before it is reported, in ms: then it is not likely
- * to be used again at once. Two seconds is long for that and short for a hypervisor
- * that is out of memory. See PAGE_REPORTING_LOOKS.
+ * The longest that memory is free and not reported, in ms, and so the price of a
+ * refault: see mm/page_reporting_policy.c. To fault in a GiB takes a host a fifth of a
+ * second of a processor in pages of 2 MiB, and half a second in pages of 4 KiB, without
+ * what the exit from the guest takes. Hosts have some four GiB for each processor. So a
+ * refault costs as much as to hold that memory for one second, or for more than two.
  */
 static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
 
@@ -59,11 +62,12 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *            short of memory). A request sets REQUESTED and queues the work.
  * REQUESTED: A block came to the free lists or is isolated no more, or the
  *            device was registered, and no pass has started since; or the last
- *            pass has failed, or has left something to the next that was not
- *            free for long, or on a CPU's list. The work is queued, or the next
- *            tick is about to queue it, or a pass runs and queues it when it
- *            ends. Further requests change nothing. The worker sets ACTIVE when
- *            it starts a pass.
+ *            pass has failed, or has left something to the next that may be
+ *            used again soon, or on a CPU's list, or does not know yet of all
+ *            that is free whether it lasts. The work is queued, or the next tick
+ *            is about to queue it, or a pass runs and queues it when it ends.
+ *            Further requests change nothing. The worker sets ACTIVE when it
+ *            starts a pass.
  * ACTIVE:    A pass runs and nothing was requested since it started. A request
  *            sets REQUESTED and leaves the work alone. The worker sets IDLE
  *            when the pass ends.
@@ -110,22 +114,6 @@ enum page_reporting_state {
 };
 
 /*
- * A pass looks at what has come of the free memory since the last one, and reports
- * what was free all through the last looks, as many as this. So memory is free for
- * a delay at least, and for a look more at most, before it is reported. What waits in
- * page_reporting_part() may be for as many looks again.
- */
-#define PAGE_REPORTING_LOOKS	2
-
-/*
- * What was reported in vain twice is held back until it was free for so many looks
- * one after another, that is three delays. A fault in the hypervisor costs as much as
- * some thirty reports, but who needs memory less often than that has to pay for it, as
- * others can use it meanwhile.
- */
-#define PAGE_REPORTING_HOLD	6
-
-/*
  * Blocks that are looked at in one go under zone->lock. As many as that take some
  * ten microseconds.
  */
@@ -138,6 +126,7 @@ enum page_reporting_state {
  * @capacity: the most blocks in a batch
  * @nents: number of blocks in @sgl: isolated and not put back yet
  * @pages: number of pages in them
+ * @order: order of the smallest blocks that are reported
  * @todo: number of pages of the current zone that are still to be reported
  * @look: number of blocks of the current list that are still to be looked at
  * @first: first page of the block of it that was looked at first, or NULL
@@ -155,6 +144,7 @@ struct page_reporting_pass {
 	unsigned int capacity;
 	unsigned int nents;
 	unsigned long pages;
+	unsigned int order;
 	unsigned long todo;
 	unsigned long look;
 	struct page *first;
@@ -246,6 +236,14 @@ static void page_reporting_serve(int tickets, int result)
 /* And an hour is where it ends. A delay that is set to more than that stays. */
 #define PAGE_REPORTING_BACKOFF_END	(3600 * MSEC_PER_SEC)
 
+/* What the policy counts in. A pass that has left something requests the next. */
+static unsigned long page_reporting_tick(void)
+{
+	unsigned long delay = READ_ONCE(page_reporting_delay_ms);
+
+	return max(msecs_to_jiffies(delay) / PAGE_REPORTING_PRICE, 1UL);
+}
+
 /*
  * Called by whoever queues the work: the worker, which is the one to change the
  * number of failures, or a request that has found the device idle. It was not
@@ -257,9 +255,8 @@ static unsigned long page_reporting_delay(struct page_reporting_dev_info *prdev)
 	unsigned int failures = READ_ONCE(prdev->failures);
 	unsigned long delay = READ_ONCE(page_reporting_delay_ms);
 
-	/* A pass that has left something requests the next: never without a pause. */
 	if (!failures)
-		return max(msecs_to_jiffies(delay / PAGE_REPORTING_LOOKS), 1UL);
+		return page_reporting_tick();
 	if (delay > PAGE_REPORTING_BACKOFF_END)
 		return msecs_to_jiffies(delay);
 
@@ -324,15 +321,16 @@ static long page_reporting_free(struct zone *zone)
  * disabled.
  *
  * Free memory is least just before some is freed. To look at it then finds the least
- * since the last look, and costs allocations nothing.
+ * since the last tick, and costs allocations nothing.
  */
 void page_reporting_notify(struct zone *zone, unsigned long pages)
 {
 	long least = page_reporting_free(zone) - (long)pages;
+	struct page_reporting_zone *seen = zone->reporting;
 	struct page_reporting_dev_info *prdev;
 
-	if (least < (long)zone->reporting_least)
-		zone->reporting_least = max(least, 0L);
+	if (seen && least < (long)seen->least)
+		seen->least = max(least, 0L);
 
 	rcu_read_lock();
 	prdev = rcu_dereference(page_reporting_dev);
@@ -375,21 +373,12 @@ void __page_reporting_forget(struct page *page, struct zone *zone,
 	page_reporting_count(zone, NR_FREE_REPORTED, -(1L << order));
 }
 
-static struct page_reporting_hold *page_reporting_held(struct zone *zone)
-{
-	return &zone->zone_pgdat->reporting_hold[zone_idx(zone)];
-}
-
 /* All of the block counts: what is left of it has to be reported again. */
 void __page_reporting_reuse(struct page *page, struct zone *zone,
 			    unsigned int order)
 {
-	struct page_reporting_hold *hold = page_reporting_held(zone);
-
 	__page_reporting_forget(page, zone, order);
 	page_reporting_count(zone, PAGE_REPORTING_REUSED, 1L << order);
-	if (time_before(jiffies, hold->regret_until))
-		hold->regret = min(hold->regret + (1UL << order), hold->given);
 }
 
 /* Free blocks of this order that are not reported */
@@ -400,6 +389,33 @@ static unsigned long page_reporting_blocks(struct zone *zone, unsigned int order
 	return zone->free_area[order].nr_free - zone->nr_reported[order];
 }
 
+/* Pages in blocks of this order and above that are to be reported */
+static unsigned long page_reporting_unreported(struct zone *zone,
+					       unsigned int order)
+{
+	unsigned long pages = 0;
+
+	lockdep_assert_held(&zone->lock);
+
+	for (; order < NR_PAGE_ORDERS; order++)
+		pages += page_reporting_blocks(zone, order) << order;
+
+	return pages;
+}
+
+/*
+ * Pages that can be reported if @least of the @free ones that are not reported are not
+ * needed. Those in smaller blocks are some of them, and cannot.
+ */
+static unsigned long page_reporting_spare(struct zone *zone, unsigned int order,
+					  unsigned long free, unsigned long least)
+{
+	unsigned long unreported = page_reporting_unreported(zone, order);
+	unsigned long small = free - min(free, unreported);
+
+	return min(least - min(least, small), unreported);
+}
+
 /*
  * A block is taken to be reported: it does not count as free and not reported, and it is
  * as if it never had.
@@ -407,10 +423,12 @@ static unsigned long page_reporting_blocks(struct zone *zone, unsigned int order
 static void page_reporting_take(struct page_reporting_pass *pass,
 				struct zone *zone, unsigned long pages)
 {
+	struct page_reporting_zone *seen = zone->reporting;
+
 	pass->pages += pages;
 	pass->todo -= min(pass->todo, pages);
-	zone->reporting_least -= min(zone->reporting_least, pages);
-	zone->reporting_least_before -= min(zone->reporting_least_before, pages);
+	seen->least -= min(seen->least, pages);
+	seen->lasting -= min(seen->lasting, pages);
 }
 
 /*
@@ -501,8 +519,8 @@ static void page_reporting_putback(struct page_reporting_pass *pass,
 		page_reporting_count(zone, PAGE_REPORTING_PAGES, pass->pages);
 	} else {
 		page_reporting_count(zone, PAGE_REPORTING_ERRORS, 1);
-		zone->reporting_least += pass->pages;
-		zone->reporting_least_before += pass->pages;
+		zone->reporting->least += pass->pages;
+		zone->reporting->lasting += pass->pages;
 	}
 	pass->nents = 0;
 	pass->pages = 0;
@@ -512,6 +530,33 @@ static void page_reporting_putback(struct page_reporting_pass *pass,
 static u64 page_reporting_clock(bool enabled)
 {
 	return enabled ? ktime_get_ns() : 0;
+}
+
+/*
+ * What was used while the device had other blocks is not to be reported after all. It has
+ * none now: who takes memory offline waits for those, and this may wait for the offlining,
+ * as the per-cpu counters of a zone that has no memory left are freed.
+ */
+static void page_reporting_look_again(struct page_reporting_pass *pass, struct zone *zone)
+{
+	unsigned long free, reported, spare;
+
+	if (pass->full)
+		return;
+
+	get_online_mems();
+	free = data_race(zone_page_state_snapshot(zone, NR_FREE_PAGES));
+	reported = data_race(zone_page_state_snapshot(zone, NR_FREE_REPORTED));
+	put_online_mems();
+
+	spin_lock_irq(&zone->lock);
+	spare = page_reporting_spare(zone, pass->order, free - min(free, reported),
+				     zone->reporting->least);
+	spin_unlock_irq(&zone->lock);
+	if (spare < pass->todo) {
+		pass->todo = spare;
+		pass->rest = true;
+	}
 }
 
 /* Hand the batch to the device and take it back. */
@@ -535,6 +580,7 @@ static int page_reporting_flush(struct page_reporting_pass *pass,
 	spin_lock_irq(&zone->lock);
 	page_reporting_putback(pass, zone, !err);
 	spin_unlock_irq(&zone->lock);
+	page_reporting_look_again(pass, zone);
 
 	/* Not every device sleeps until it is done. */
 	cond_resched();
@@ -576,9 +622,9 @@ static int page_reporting_list(struct page_reporting_pass *pass,
  * it? Then its blocks are about to be used, and reporting them is in vain.
  */
 static bool page_reporting_zone_short(struct page_reporting_pass *pass,
-				      struct zone *zone, unsigned int order)
+				      struct zone *zone)
 {
-	unsigned long mark = low_wmark_pages(zone) + (pass->capacity << order);
+	unsigned long mark = low_wmark_pages(zone) + (pass->capacity << pass->order);
 
 	if (zone_watermark_ok(zone, 0, mark, 0, ALLOC_CMA))
 		return false;
@@ -590,12 +636,12 @@ static bool page_reporting_zone_short(struct page_reporting_pass *pass,
 }
 
 static int page_reporting_lists(struct page_reporting_pass *pass,
-				struct zone *zone, int least)
+				struct zone *zone)
 {
 	int mt, order, err = 0;
 
 	/* From large to small: the small ones that are left are allocated first. */
-	for (order = MAX_PAGE_ORDER; order >= least; order--) {
+	for (order = MAX_PAGE_ORDER; order >= (int)pass->order; order--) {
 		for (mt = 0; mt < MIGRATE_TYPES && !err; mt++) {
 			/* Isolated for an owner to be, free in name only. */
 			if (!is_migrate_isolate(mt))
@@ -609,150 +655,6 @@ static int page_reporting_lists(struct page_reporting_pass *pass,
 	WARN_ON_ONCE(pass->nents);
 
 	return err;
-}
-
-/* Pages in blocks of this order and above that are to be reported */
-static unsigned long page_reporting_unreported(struct zone *zone,
-					       unsigned int order)
-{
-	unsigned long pages = 0;
-
-	lockdep_assert_held(&zone->lock);
-
-	for (; order < NR_PAGE_ORDERS; order++)
-		pages += page_reporting_blocks(zone, order) << order;
-
-	return pages;
-}
-
-/* How long after a report of memory that is used again it would have been held back */
-static unsigned long page_reporting_regret_time(void)
-{
-	unsigned long delay = READ_ONCE(page_reporting_delay_ms);
-
-	/* Times are compared, so they must not be half of all that there are. */
-	delay = min(delay, PAGE_REPORTING_BACKOFF_END);
-
-	return msecs_to_jiffies(delay / PAGE_REPORTING_LOOKS) *
-	       (PAGE_REPORTING_HOLD - PAGE_REPORTING_LOOKS + 1);
-}
-
-/*
- * Memory that is used in turns of some seconds is free for long enough in each of
- * them, and is reported in vain each time. Hold back what was used soon after its
- * report, and had been so after the report before: what the guest takes once, as when
- * it starts a program, comes back at once when it is done.
- *
- * @free is the number of pages that are free and not reported, @least the least of it
- * since the last look.
- *
- * Return: number of pages that are not to be reported
- */
-static unsigned long page_reporting_hold_back(struct zone *zone, unsigned long free,
-					      unsigned long least)
-{
-	struct page_reporting_hold *hold = page_reporting_held(zone);
-
-	lockdep_assert_held(&zone->lock);
-
-	if (!hold->regret && time_after_eq(jiffies, hold->regret_until)) {
-		hold->regret_before = 0;
-		hold->given = 0;
-	}
-	/* Most of it was used. That some pages are, all the time, says nothing. */
-	if (2 * least < min(hold->pages, hold->free) || !hold->pages)
-		hold->looks = 0;
-	else if (++hold->looks == PAGE_REPORTING_HOLD)
-		*hold = (struct page_reporting_hold) {};
-	hold->free = free;
-	if (hold->regret)
-		hold->pages = max(hold->pages, min(hold->given_beside + hold->regret,
-						   hold->regret_before));
-
-	return hold->pages;
-}
-
-/* So many pages were reported because they are not needed. */
-static void page_reporting_gave(struct zone *zone, unsigned long pages)
-{
-	struct page_reporting_hold *hold = page_reporting_held(zone);
-
-	spin_lock_irq(&zone->lock);
-	/* Several looks report what became free together. */
-	if (hold->regret) {
-		hold->regret_before = hold->given_beside + hold->regret;
-		hold->regret = 0;
-		hold->given = 0;
-	}
-	if (!hold->given)
-		hold->given_beside = hold->pages;
-	hold->given += pages;
-	hold->regret_until = jiffies + page_reporting_regret_time();
-	spin_unlock_irq(&zone->lock);
-}
-
-/*
- * While a large process exits, each look finds some more of its memory. Have what is no
- * full batch wait for what the next look reports: no longer than for the looks that
- * memory has to be free for anyway, and not for less than a quarter of it. A batch
- * counts as one of the largest blocks: of smaller ones, some full ones wait, too.
- *
- * @more is the number of free pages that were in use during the last looks.
- *
- * Return: number of pages that wait
- */
-static unsigned long page_reporting_part(struct page_reporting_pass *pass,
-					 struct zone *zone, unsigned long more)
-{
-	struct page_reporting_hold *hold = page_reporting_held(zone);
-	unsigned long part = pass->todo % (pass->capacity * MAX_ORDER_NR_PAGES);
-
-	if (!part || part > 4 * more || hold->waits == PAGE_REPORTING_LOOKS) {
-		hold->waits = 0;
-		return 0;
-	}
-	hold->waits++;
-
-	return part;
-}
-
-/*
- * What was free and not reported all through the last looks is not needed. The rest
- * of what is free now was in use meanwhile, and is likely to be used again.
- *
- * Pages in blocks that are too small are part of it, and are not to be reported.
- *
- * Return: number of pages that are not reported and large enough
- */
-static unsigned long page_reporting_look(struct page_reporting_pass *pass,
-					 struct zone *zone, unsigned int order)
-{
-	unsigned long unreported, reported, free, small, least, hold;
-
-	/* With what CPUs have not added yet, or as much would never be reported. */
-	free = data_race(zone_page_state_snapshot(zone, NR_FREE_PAGES));
-	/* They go on counting: what is freed between this and the lock requests a pass. */
-	reported = data_race(zone_page_state_snapshot(zone, NR_FREE_REPORTED));
-	free -= min(free, reported);
-
-	spin_lock_irq(&zone->lock);
-	unreported = page_reporting_unreported(zone, order);
-	least = min3(zone->reporting_least, zone->reporting_least_before, free);
-	zone->reporting_least_before = min(zone->reporting_least, free);
-	zone->reporting_least = free;
-	hold = page_reporting_hold_back(zone, free, zone->reporting_least_before);
-	spin_unlock_irq(&zone->lock);
-
-	small = free - min(free, unreported);
-	pass->todo = min(least - min(least, small + hold), unreported);
-	pass->todo -= page_reporting_part(pass, zone, free - least);
-	/* What comes free meanwhile is not to take the place of what was. */
-	if (pass->full)
-		pass->todo = ULONG_MAX;
-	/* Isolated blocks make both wrong: look again until there are none. */
-	pass->rest = pass->todo < unreported;
-
-	return unreported;
 }
 
 static const char *page_reporting_end(struct page_reporting_pass *pass, int err)
@@ -771,7 +673,6 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 			       struct zone *zone)
 {
 	u64 start = page_reporting_clock(trace_page_reporting_pass_end_enabled());
-	unsigned int order = READ_ONCE(page_reporting_order);
 	unsigned long unreported;
 	int err = 0;
 
@@ -780,17 +681,30 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 	pass->rest = false;
 	pass->deferred = false;
 
-	if (page_reporting_zone_short(pass, zone, order))
+	/* There was no memory for it, or its memory has come since the look. */
+	if (!zone->reporting) {
+		pass->deferred = true;
+		goto out;
+	}
+	if (page_reporting_zone_short(pass, zone))
 		goto out;
 
-	unreported = page_reporting_look(pass, zone, order);
-	trace_page_reporting_pass_begin(zone, order, unreported,
+	spin_lock_irq(&zone->lock);
+	unreported = page_reporting_unreported(zone, pass->order);
+	spin_unlock_irq(&zone->lock);
+	/* What comes free meanwhile is not to take the place of what was. */
+	pass->todo = pass->full ? ULONG_MAX : zone->reporting->todo;
+	zone->reporting->todo = 0;
+	/* Other zones may have kept the device busy for long. */
+	page_reporting_look_again(pass, zone);
+	/* Of isolated blocks, too: look again until there are none. */
+	pass->rest = pass->todo < unreported &&
+		     2 * (unreported - pass->todo) >= 1UL << pass->order;
+	trace_page_reporting_pass_begin(zone, pass->order, unreported,
 					min(pass->todo, unreported));
 	mod_zone_page_state(zone, PAGE_REPORTING_PASSES, 1);
 	if (pass->todo)
-		err = page_reporting_lists(pass, zone, order);
-	if (pass->zone_pages && !pass->full)
-		page_reporting_gave(zone, pass->zone_pages);
+		err = page_reporting_lists(pass, zone);
 	/* Who is short of memory frees some, which requests a pass. */
 	pass->more |= pass->rest && !pass->deferred;
 	if (start)
@@ -804,6 +718,179 @@ out:
 		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
 
 	return err;
+}
+
+/*
+ * What is known of the use of memory, of all zones together: a guest takes its memory
+ * from whichever has some. What was learnt outlives the device. The worker's.
+ */
+static struct page_reporting_policy page_reporting_policy;
+
+/* Pages that the machine had at the last tick, free or not, and those in a balloon */
+static unsigned long page_reporting_memory;
+static unsigned long page_reporting_balloon;
+
+/*
+ * What lasts is looked for anew after so many ticks: of memory that has come free in
+ * two zones, the one is used again that has been so lately.
+ */
+#define PAGE_REPORTING_LASTING	(PAGE_REPORTING_PRICE / 4)
+
+/**
+ * struct page_reporting_look - what a look finds in all zones, without small blocks
+ * @free: pages that are free, reported or not
+ * @least: the least that were free since the last tick
+ * @reported: pages that are reported
+ *
+ * Small blocks are used first, and large ones are split for more: their pages come and
+ * go all the time.
+ */
+struct page_reporting_look {
+	unsigned long free;
+	unsigned long least;
+	unsigned long reported;
+};
+
+static void page_reporting_look_zone(struct page_reporting_look *look, struct zone *zone,
+				     unsigned int order)
+{
+	struct page_reporting_zone *seen = zone->reporting;
+	unsigned long free, reported, least;
+
+	/* With what CPUs have not added yet, or as much would never be reported. */
+	free = data_race(zone_page_state_snapshot(zone, NR_FREE_PAGES));
+	/* They go on counting: what is freed between this and the lock requests a pass. */
+	reported = data_race(zone_page_state_snapshot(zone, NR_FREE_REPORTED));
+	free -= min(free, reported);
+
+	spin_lock_irq(&zone->lock);
+	least = min(seen->least, free);
+	if (page_reporting_policy.tick % PAGE_REPORTING_LASTING)
+		seen->lasting = min(seen->lasting, least);
+	else
+		seen->lasting = least;
+	seen->least = free;
+	seen->spare = page_reporting_spare(zone, order, free, least);
+	seen->todo = page_reporting_spare(zone, order, free, seen->lasting);
+	look->free += page_reporting_unreported(zone, order) + reported;
+	spin_unlock_irq(&zone->lock);
+
+	look->least += seen->spare + reported;
+	look->reported += reported;
+}
+
+/*
+ * Pages that have come since the last tick, less those that have gone. A balloon takes
+ * its pages out of what the machine has, too, but for one that gives them back when
+ * memory is short: both move by the same number then.
+ */
+static long page_reporting_come(void)
+{
+	unsigned long balloon = global_node_page_state(NR_BALLOON_PAGES);
+	long deflated = page_reporting_balloon - balloon;
+	unsigned long memory = totalram_pages();
+	long come = memory - page_reporting_memory;
+
+	page_reporting_memory = memory;
+	page_reporting_balloon = balloon;
+
+	if (come > 0 && deflated > 0)
+		return max(come, deflated);
+	if (come < 0 && deflated < 0)
+		return min(come, deflated);
+
+	return come + deflated;
+}
+
+/*
+ * A tick is over. Ask the policy how much is to be reported, and take it from where
+ * memory has been free for longest.
+ */
+static void page_reporting_look(unsigned int order)
+{
+	struct page_reporting_policy *policy = &page_reporting_policy;
+	struct page_reporting_look look = {};
+	long come = page_reporting_come();
+	unsigned long had, goal, todo, limit;
+	struct zone *zone;
+	bool used;
+
+	/* The per-cpu counters of a zone that has no memory left are freed. */
+	get_online_mems();
+	for_each_populated_zone(zone) {
+		if (zone->reporting)
+			page_reporting_look_zone(&look, zone, order);
+	}
+	put_online_mems();
+
+	/* What goes offline was taken from free memory before. */
+	come = max(come, -(long)(policy->free - min(policy->free, look.free)));
+	if (come) {
+		page_reporting_policy_shift(policy, come);
+		/* It was least before that. */
+		look.least += max(come, 0L);
+	}
+	policy->memory = max(policy->memory, page_reporting_memory);
+
+	limit = msecs_to_jiffies(READ_ONCE(page_reporting_delay_ms)) / page_reporting_tick();
+	used = policy->free > look.least;
+	had = min(policy->goal, look.least);
+	goal = page_reporting_policy_tick(policy, look.free, look.least, max(limit, 2UL));
+	todo = goal - min(goal, look.reported);
+	/*
+	 * Small reported blocks are used before large ones that are not. Another one in
+	 * their place would be used next: wait until nothing is used.
+	 */
+	if (used && policy->tick % PAGE_REPORTING_PRICE)
+		todo = min(todo, goal - had);
+
+	for_each_populated_zone(zone) {
+		struct page_reporting_zone *seen = zone->reporting;
+
+		if (!seen)
+			continue;
+		seen->todo = min(seen->todo, todo);
+		todo -= seen->todo;
+	}
+	for_each_populated_zone(zone) {
+		struct page_reporting_zone *seen = zone->reporting;
+		unsigned long more;
+
+		if (!seen)
+			continue;
+		more = min(seen->spare - seen->todo, todo);
+		seen->todo += more;
+		todo -= more;
+	}
+}
+
+/* Little is not worth more ticks to learn from: less than a block, or a thousandth. */
+static bool page_reporting_settled(unsigned int order)
+{
+	unsigned long little = max(1UL << order, page_reporting_policy.memory / 1024);
+
+	return page_reporting_policy_unsettled(&page_reporting_policy) < little;
+}
+
+/* Of each zone that has none yet. It stays: the zone may be populated again. */
+static void page_reporting_alloc_zones(void)
+{
+	struct page_reporting_zone *seen;
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		if (zone->reporting)
+			continue;
+		seen = kzalloc_node(sizeof(*seen), GFP_KERNEL, zone_to_nid(zone));
+		if (!seen)
+			continue;
+		/* All that is free was, as far as anybody knows. */
+		seen->least = LONG_MAX;
+		seen->lasting = LONG_MAX;
+		spin_lock_irq(&zone->lock);
+		zone->reporting = seen;
+		spin_unlock_irq(&zone->lock);
+	}
 }
 
 /* Go over all zones once. Stops at the first error of the device. */
@@ -835,6 +922,11 @@ static void page_reporting_defer_all(void)
  * of the list, 63 as a rule, would be the longest time of all that reporting takes.
  */
 #define PAGE_REPORTING_DRAIN	32
+
+/* Ticks between two looks at the lists: a CPU may leave them alone for as long. */
+#define PAGE_REPORTING_DRAIN_TICKS	(PAGE_REPORTING_PRICE / 8)
+
+static unsigned int page_reporting_drain_tick;
 
 /* Pages of zones of this type that a CPU has allocated */
 static unsigned long page_reporting_allocated(struct zone *zone, int cpu)
@@ -885,10 +977,14 @@ static bool page_reporting_drain_cpu(struct zone *zone, int cpu)
  */
 static bool page_reporting_drain(void)
 {
+	static bool more;
 	struct zone *zone;
-	bool more = false;
 	int cpu;
 
+	if (page_reporting_drain_tick++ % PAGE_REPORTING_DRAIN_TICKS)
+		return more;
+
+	more = false;
 	/* The lists of a zone that has no memory left are freed. */
 	get_online_mems();
 	for_each_populated_zone(zone) {
@@ -935,15 +1031,21 @@ static void page_reporting_process(struct work_struct *work)
 	tickets = atomic_read(&page_reporting_tickets);
 	pass.full = tickets != page_reporting_served;
 
+	pass.order = READ_ONCE(page_reporting_order);
 	pass.sgl = kmalloc_array(pass.capacity, sizeof(*pass.sgl), GFP_KERNEL);
 	if (pass.sgl) {
 		sg_init_table(pass.sgl, pass.capacity);
+		page_reporting_alloc_zones();
+		/* Those who want a report now say nothing about what is needed. */
+		if (!pass.full)
+			page_reporting_look(pass.order);
 		err = page_reporting_all_zones(&pass);
-		kfree(pass.sgl);
+		again |= !page_reporting_settled(pass.order);
 	} else {
 		page_reporting_defer_all();
 	}
-	/* What has not been free for long, or the device has not taken, is for the next. */
+	kfree(pass.sgl);
+	/* What may be used again soon, or the device has not taken, is for the next. */
 	WRITE_ONCE(pass.prdev->failures, err ? pass.prdev->failures + 1 : 0);
 	if (err || pass.more || again)
 		page_reporting_request(pass.prdev, err ? "error" : "rest");
@@ -1003,6 +1105,13 @@ static void page_reporting_forget_all(void)
 			for (mt = 0; mt < MIGRATE_TYPES; mt++)
 				page_reporting_forget_list(zone, order, mt);
 		}
+		/* None of it was used. */
+		spin_lock_irq(&zone->lock);
+		if (zone->reporting) {
+			zone->reporting->least = LONG_MAX;
+			zone->reporting->lasting = LONG_MAX;
+		}
+		spin_unlock_irq(&zone->lock);
 	}
 }
 
@@ -1070,7 +1179,7 @@ static const struct kernel_param_ops page_reporting_delay_ops = {
 module_param_cb(page_reporting_delay_ms, &page_reporting_delay_ops,
 		&page_reporting_delay_ms, 0644);
 MODULE_PARM_DESC(page_reporting_delay_ms,
-		 "Milliseconds for which memory has to be free to be reported");
+		 "Milliseconds after which free memory is reported at the latest");
 
 /* What the parameter asks for, else what the device does, else a pageblock */
 static unsigned int page_reporting_resolve_order(unsigned int order)
@@ -1124,8 +1233,8 @@ static void page_reporting_stop(void)
  * page_reporting_register() - start to report free pages to a device
  * @prdev: the device, with @report, @name, @order and @capacity filled in
  *
- * What is free already is reported as if it had become free just now; or when
- * reporting is enabled, if it is not.
+ * What is free already is reported with the next tick; or when reporting is enabled,
+ * if it is not.
  * @prdev must stay in place until it is unregistered.
  *
  * Context: Process context. May sleep.
@@ -1155,6 +1264,11 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 	prdev->kick = IRQ_WORK_INIT_LAZY(page_reporting_kick);
 	order = page_reporting_resolve_order(prdev->order);
 	WRITE_ONCE(page_reporting_order, order);
+	if (!page_reporting_memory) {
+		page_reporting_memory = totalram_pages();
+		page_reporting_balloon = global_node_page_state(NR_BALLOON_PAGES);
+		page_reporting_policy_init(&page_reporting_policy, page_reporting_memory);
+	}
 	if (static_key_enabled(&page_reporting_enabled))
 		page_reporting_forget_all();
 	else

@@ -193,17 +193,22 @@ static bool fake_pending(struct fake_device *fake)
 }
 
 /* As if all that is free had been free for long: the next pass takes it. */
-static void let_age(void)
+static void let_age(struct fake_device *fake)
 {
 	struct zone *zone;
+	int i;
 
+	page_reporting_alloc_zones();
 	for_each_populated_zone(zone) {
+		KUNIT_ASSERT_NOT_NULL(fake->test, zone->reporting);
 		spin_lock_irq(&zone->lock);
-		zone->reporting_least = zone_managed_pages(zone);
-		zone->reporting_least_before = zone_managed_pages(zone);
-		*page_reporting_held(zone) = (struct page_reporting_hold) {};
+		zone->reporting->least = zone_managed_pages(zone);
+		zone->reporting->lasting = zone_managed_pages(zone);
 		spin_unlock_irq(&zone->lock);
 	}
+	for (i = 0; i < PAGE_REPORTING_PRICE; i++)
+		page_reporting_policy.least[i] = page_reporting_policy.memory;
+	page_reporting_drain_tick = 0;
 }
 
 /* Run a pass now, and no other, over what has been free for long. */
@@ -217,7 +222,7 @@ static void run_look(struct fake_device *fake)
 /* The same, over all that is free. */
 static void run_pass(struct fake_device *fake)
 {
-	let_age();
+	let_age(fake);
 	run_look(fake);
 }
 
@@ -227,7 +232,7 @@ static void finish_passes(struct fake_device *fake)
 	int most = 8;
 
 	while (fake_pending(fake) && most--) {
-		let_age();
+		let_age(fake);
 		flush_delayed_work(&fake->prdev.work);
 	}
 	KUNIT_EXPECT_GE(fake->test, most, 0);
@@ -417,6 +422,7 @@ static int page_reporting_test_init(struct kunit *test)
 	fake->prdev.report = fake_report;
 	fake->prdev.order = TEST_ORDER;
 	test->priv = fake;
+	page_reporting_policy_init(&page_reporting_policy, totalram_pages());
 	/* Tests count passes: none is to come that they do not wait for. */
 	test_delay_ms = page_reporting_delay_ms;
 	page_reporting_delay_ms = UINT_MAX;
@@ -438,6 +444,8 @@ static void page_reporting_test_exit(struct kunit *test)
 	page_reporting_unregister(&fake->prdev);
 	page_reporting_wanted = true;
 	page_reporting_delay_ms = test_delay_ms;
+	/* The guest has learnt nothing from fake devices. */
+	page_reporting_policy_init(&page_reporting_policy, totalram_pages());
 	expect_lists_right(test);
 }
 
@@ -750,7 +758,7 @@ static void stop_waits_for_batch(struct kunit *test)
 	struct fake_device *fake = test->priv;
 
 	fake->in_report = sleep_in_report;
-	let_age();
+	let_age(fake);
 	page_reporting_request(&fake->prdev, "test");
 	mod_delayed_work(system_freezable_wq, &fake->prdev.work, 0);
 	wait_for_completion(&fake->started);
@@ -1071,7 +1079,7 @@ static void start_with_blocks(struct kunit *test, struct page **pages)
 /* Others may use a few pages, and so a block, while it is tested. */
 #define USED_PAGES	((USED_BLOCKS - 2) << MAX_PAGE_ORDER)
 
-/* What was in use since the pass before the last one is not reported, and only that. */
+/* What was in use a moment ago is not reported, and only that. */
 static void pass_leaves_what_was_used(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
@@ -1081,17 +1089,16 @@ static void pass_leaves_what_was_used(struct kunit *test)
 
 	start_with_blocks(test, pages);
 
-	/* They were in use before this pass, and before the one before it ... */
-	for (i = 0; i < PAGE_REPORTING_LOOKS; i++) {
+	for (i = 0; i < 4; i++) {
 		fake_reset(fake);
 		KUNIT_EXPECT_TRUE(test, fake_pending(fake));
 		run_look(fake);
 		KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
-		/* ... or were used in between, and what is free is as much as before. */
+		/* What is free now is as much as before. */
 		use_blocks(test, pages);
 		free_blocks(pages);
 	}
-	run_look(fake);
+	/* They were in use in the tick that ends here. */
 	run_look(fake);
 	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
 
@@ -1111,161 +1118,143 @@ static void run_looks(struct fake_device *fake, unsigned int looks)
 		run_look(fake);
 }
 
-/* What stays free is reported. */
-static void expect_report_of_blocks(struct kunit *test)
-{
-	struct fake_device *fake = test->priv;
+/* The one that finds them free, and that at the end of the shortest window */
+#define FIRST_LOOKS	2
 
-	run_looks(fake, PAGE_REPORTING_LOOKS + 1);
-	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
-}
-
-/* What was reported before is not used soon any more, if it is. */
-static void let_regret_end(void)
-{
-	struct zone *zone;
-
-	for_each_populated_zone(zone) {
-		spin_lock_irq(&zone->lock);
-		page_reporting_held(zone)->regret_until = jiffies;
-		spin_unlock_irq(&zone->lock);
-	}
-}
-
-/* What was used soon after its report, twice, stays; and not for ever. */
-static void pass_leaves_what_is_used_in_turns(struct kunit *test)
+/* What is used in turns is kept when that was seen, and reported when it is not used. */
+static void pass_keeps_what_is_used_in_turns(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
 	struct page *pages[USED_BLOCKS];
 	int turn;
 
 	start_with_blocks(test, pages);
-	for (turn = 0; turn < 2; turn++) {
-		expect_report_of_blocks(test);
+	for (turn = 0; turn < 3; turn++) {
+		run_looks(fake, FIRST_LOOKS);
+		if (!turn)
+			KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
 		use_blocks(test, pages);
-		/* It may be used for as long as ever. */
-		let_regret_end();
 		free_blocks(pages);
 	}
-	run_looks(fake, PAGE_REPORTING_HOLD);
-	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
-
-	/* That counts from the last time that it was used. */
-	use_blocks(test, pages);
-	free_blocks(pages);
-	run_looks(fake, PAGE_REPORTING_HOLD);
+	run_looks(fake, FIRST_LOOKS);
 	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
 	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
-	run_looks(fake, 1);
-	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
 
-	/* Who comes later than that is not waited for the next time. */
-	use_blocks(test, pages);
-	free_blocks(pages);
-	expect_report_of_blocks(test);
+	/* Nothing is kept for longer than it is worth. */
+	run_looks(fake, PAGE_REPORTING_PRICE - FIRST_LOOKS);
+	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
 	finish_passes(fake);
 }
 
-/* What is used long after its report is not held back: others could use it meanwhile. */
-static void pass_reports_what_is_used_late(struct kunit *test)
+/* Each time that they are free lasts for so many looks. */
+static void use_in_turns(struct kunit *test, struct page **pages, unsigned int looks,
+			 unsigned int turns)
 {
-	struct fake_device *fake = test->priv;
-	struct page *pages[USED_BLOCKS];
-	int turn;
-
-	start_with_blocks(test, pages);
-	for (turn = 0; turn < 4; turn++) {
-		expect_report_of_blocks(test);
-		let_regret_end();
+	while (turns--) {
+		run_looks(test->priv, looks);
 		use_blocks(test, pages);
 		free_blocks(pages);
 	}
-	fake_reset(fake);
-	finish_passes(fake);
 }
 
-/* What is held back already is part of what is used in turns. */
-static void more_is_held_back_than_before(struct kunit *test)
+/* What was used in turns, and now stays free for long each time, is reported sooner. */
+static void pass_reports_sooner_what_lasts(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
-	struct page *pages[2][USED_BLOCKS];
-	int turn;
+	struct page *pages[USED_BLOCKS];
 
-	use_blocks(test, pages[0]);
-	use_blocks(test, pages[1]);
-	run_passes(fake);
-	free_blocks(pages[0]);
-	for (turn = 0; turn < 2; turn++) {
-		expect_report_of_blocks(test);
-		use_blocks(test, pages[0]);
-		free_blocks(pages[0]);
-	}
-	free_blocks(pages[1]);
-	for (turn = 0; turn < 2; turn++) {
-		expect_report_of_blocks(test);
-		KUNIT_EXPECT_LT(test, fake->pages, (USED_BLOCKS + 2) << MAX_PAGE_ORDER);
-		use_blocks(test, pages[0]);
-		use_blocks(test, pages[1]);
-		free_blocks(pages[0]);
-		free_blocks(pages[1]);
-	}
-	run_looks(fake, PAGE_REPORTING_HOLD);
+	start_with_blocks(test, pages);
+	use_in_turns(test, pages, 8, 3);
+	run_looks(fake, 8);
 	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
-	finish_passes(fake);
-}
-
-/* Others may have freed some that waits already, and all of it goes out together. */
-static void let_wait_begin(void)
-{
-	struct zone *zone;
-
-	for_each_populated_zone(zone) {
-		spin_lock_irq(&zone->lock);
-		page_reporting_held(zone)->waits = 0;
-		spin_unlock_irq(&zone->lock);
-	}
-}
-
-/* What is no full batch waits for what was freed after it, if that is enough ... */
-static void part_of_batch_waits(struct kunit *test)
-{
-	struct fake_device *fake = test->priv;
-	struct page *pages[2][USED_BLOCKS];
-	int i;
-
-	use_blocks(test, pages[0]);
-	use_blocks(test, pages[1]);
-	run_passes(fake);
-	free_blocks(pages[0]);
-	run_looks(fake, PAGE_REPORTING_LOOKS);
-	let_wait_begin();
-	free_blocks(pages[1]);
-	run_looks(fake, PAGE_REPORTING_LOOKS);
-	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
-	run_looks(fake, 1);
-	KUNIT_EXPECT_GE(test, fake->pages, 2 * USED_PAGES);
-
-	/* ... but not for ever: that may be used again. */
-	use_blocks(test, pages[0]);
-	use_blocks(test, pages[1]);
-	run_passes(fake);
-	free_blocks(pages[0]);
-	run_looks(fake, PAGE_REPORTING_LOOKS);
-	let_wait_begin();
-	for (i = 0; i < PAGE_REPORTING_LOOKS; i++) {
-		free_blocks(pages[1]);
-		run_looks(fake, 1);
-		KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
-		use_blocks(test, pages[1]);
-	}
-	free_blocks(pages[1]);
-	run_looks(fake, 1);
+	use_in_turns(test, pages, PAGE_REPORTING_PRICE + 2, 16);
+	run_looks(fake, 4);
 	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
 	finish_passes(fake);
 }
 
-/* ... nor alone: nobody would look again. */
-static void page_does_not_wait_alone(struct kunit *test)
+/* Another device is told all with the first tick, whatever was learnt. */
+static void new_device_does_not_wait(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *pages[USED_BLOCKS];
+	struct free_walk walk;
+
+	/* Of merges with what comes from per-cpu lists meanwhile */
+	fake->seen = NULL;
+	start_with_blocks(test, pages);
+	use_in_turns(test, pages, 8, 4);
+	run_looks(fake, PAGE_REPORTING_PRICE + 1);
+
+	page_reporting_unregister(&fake->prdev);
+	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
+	walk = walk_free_lists(false);
+	KUNIT_EXPECT_EQ(test, walk.reported, 0);
+	run_looks(fake, 2);
+	walk = walk_free_lists(false);
+	KUNIT_EXPECT_LE(test, walk.large - walk.reported, USED_BLOCKS);
+	finish_passes(fake);
+}
+
+/* What a balloon says twice counts once; what is plugged beside it counts, too. */
+static void come_and_gone_count_once(struct kunit *test)
+{
+	static const struct {
+		long memory, balloon, come;
+	} cases[] = {
+		{ 0, 0, 0 }, { 512, 0, 512 }, { -512, 0, -512 },
+		/* A balloon that deflates and inflates, managed and not */
+		{ 0, -512, 512 }, { 0, 512, -512 }, { 512, -512, 512 }, { -512, 512, -512 },
+		/* Memory is plugged while a balloon takes some. */
+		{ 1024, 512, 512 },
+	};
+	unsigned long memory, balloon;
+	unsigned int i;
+
+	page_reporting_come();
+	memory = page_reporting_memory;
+	balloon = page_reporting_balloon;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		page_reporting_memory = memory - cases[i].memory;
+		page_reporting_balloon = balloon - cases[i].balloon;
+		KUNIT_EXPECT_EQ_MSG(test, page_reporting_come(), cases[i].come, "case %u\n", i);
+	}
+}
+
+/* Use some of what the batch is followed by, and have it back. */
+static void use_in_report(struct fake_device *fake)
+{
+	struct page *pages[USED_BLOCKS];
+
+	fake->in_report = NULL;
+	use_blocks(fake->test, pages);
+	free_blocks(pages);
+}
+
+/* A pass does not report what was used since it began. */
+static void pass_looks_again(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *pages[USED_BLOCKS];
+	unsigned long more;
+
+	/* One that was reported is used with them. */
+	fake->seen = NULL;
+	/* One block for each batch: the first one is with the device when they are used. */
+	fake->prdev.capacity = 1;
+	start_with_blocks(test, pages);
+	run_looks(fake, FIRST_LOOKS - 1);
+	fake->in_report = use_in_report;
+	run_look(fake);
+	more = fake->pages;
+	KUNIT_EXPECT_LE(test, more, 3 << MAX_PAGE_ORDER);
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+	finish_passes(fake);
+	KUNIT_EXPECT_GE(test, fake->pages, more + USED_PAGES - (1 << MAX_PAGE_ORDER));
+}
+
+/* Nothing waits for more to come: nobody would look again. */
+static void single_page_is_reported(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
 	struct page *page = alloc_pages(GFP_KERNEL, 2);
@@ -1307,7 +1296,7 @@ static void pass_reports_as_much_as_stays(struct kunit *test)
 
 	/* One half of them is in use at all times, and the other is free. */
 	free_blocks(pages[0]);
-	for (i = 0; i < PAGE_REPORTING_LOOKS + 1; i++) {
+	for (i = 0; i < FIRST_LOOKS; i++) {
 		fake_reset(fake);
 		run_look(fake);
 		free_blocks(pages[(i + 1) % 2]);
@@ -1409,12 +1398,14 @@ static void idle_cpu_list_is_drained(struct kunit *test)
 	alloc_singles(test, pages);
 	free_singles(pages);
 	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+	page_reporting_drain_tick = 0;
 	flush_delayed_work(&fake->prdev.work);
 	used = cpu_pages();
 	KUNIT_EXPECT_GE(test, used, CPU_PAGES);
 
 	/* Not used any more. Nobody has to free anything for that. */
 	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+	page_reporting_drain_tick = 0;
 	flush_delayed_work(&fake->prdev.work);
 	KUNIT_EXPECT_LT(test, cpu_pages(), used - CPU_PAGES / 2);
 	finish_passes(fake);
@@ -1877,7 +1868,7 @@ static void isolated_blocks_hide_no_other(struct kunit *test)
 
 	/* As long as this one is not reported, somebody looks. */
 	__free_pages(pages[0], MAX_PAGE_ORDER);
-	for (i = 0; i < 2 * PAGE_REPORTING_LOOKS; i++)
+	for (i = 0; i < 2 * FIRST_LOOKS; i++)
 		run_look(fake);
 	KUNIT_EXPECT_TRUE(test, PageReported(pages[0]) || fake_pending(fake));
 	for (i = 1; i < USED_BLOCKS; i++)
@@ -2217,7 +2208,7 @@ static void error_doubles_delay(struct kunit *test)
 	fake_reset(fake);
 	run_pass(fake);
 	KUNIT_EXPECT_GT(test, fake->blocks, 0);
-	KUNIT_EXPECT_EQ(test, page_reporting_delay(&fake->prdev), base / PAGE_REPORTING_LOOKS);
+	KUNIT_EXPECT_EQ(test, page_reporting_delay(&fake->prdev), page_reporting_tick());
 }
 
 static void request_from_report(struct fake_device *fake)
@@ -2283,7 +2274,7 @@ static void half_isolated_in_report(struct kunit *test)
 
 	/* The one that is isolated is left alone, the other one is free. */
 	fake_reset(fake);
-	for (i = 0; i < PAGE_REPORTING_LOOKS; i++)
+	for (i = 0; i < FIRST_LOOKS; i++)
 		run_pass(fake);
 	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(half)), -1);
 	KUNIT_EXPECT_EQ(test, fake_saw(fake, page_to_pfn(page)), pageblock_order);
@@ -2416,7 +2407,7 @@ static void unregister_waits_for_pass(struct kunit *test)
 	unsigned int calls;
 
 	fake->in_report = sleep_in_report;
-	let_age();
+	let_age(fake);
 	page_reporting_request(&fake->prdev, "test");
 	mod_delayed_work(system_freezable_wq, &fake->prdev.work, 0);
 	wait_for_completion(&fake->started);
@@ -3015,11 +3006,12 @@ static struct kunit_case page_reporting_test_cases[] = {
 #endif
 	KUNIT_CASE(pass_reports_all_once),
 	KUNIT_CASE(pass_leaves_what_was_used),
-	KUNIT_CASE(pass_leaves_what_is_used_in_turns),
-	KUNIT_CASE(part_of_batch_waits),
-	KUNIT_CASE(page_does_not_wait_alone),
-	KUNIT_CASE(pass_reports_what_is_used_late),
-	KUNIT_CASE(more_is_held_back_than_before),
+	KUNIT_CASE(pass_keeps_what_is_used_in_turns),
+	KUNIT_CASE(pass_reports_sooner_what_lasts),
+	KUNIT_CASE(new_device_does_not_wait),
+	KUNIT_CASE(come_and_gone_count_once),
+	KUNIT_CASE(pass_looks_again),
+	KUNIT_CASE(single_page_is_reported),
 	KUNIT_CASE(pass_reports_as_much_as_stays),
 	KUNIT_CASE(idle_cpu_list_is_drained),
 	KUNIT_CASE(busy_cpu_list_is_kept),
