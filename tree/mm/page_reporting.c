@@ -545,7 +545,9 @@ static void page_reporting_look_again(struct page_reporting_pass *pass, struct z
 		return;
 
 	get_online_mems();
+	/* CPUs go on counting: what they free meanwhile requests a pass. */
 	free = data_race(zone_page_state_snapshot(zone, NR_FREE_PAGES));
+	/* And what they use is not there to be taken. */
 	reported = data_race(zone_page_state_snapshot(zone, NR_FREE_REPORTED));
 	put_online_mems();
 

@@ -10,8 +10,8 @@
  * Free memory that the hypervisor does not know of is held: others cannot use it.
  * Free memory that it knows of costs a fault in the hypervisor when the guest uses it
  * again: a refault. Holding a page costs 1 for each tick. A refault costs P, which is
- * PAGE_REPORTING_PRICE ticks: about page_reporting_delay_ms, as a tick is that divided by
- * the price, rounded down to jiffies.
+ * PAGE_REPORTING_PRICE ticks. That is about page_reporting_delay_ms: a tick is the delay
+ * divided by the price, rounded down to jiffies.
  *
  * Free memory comes and goes like a stack. The allocator prefers what is not reported
  * to what is, so the page that brings free memory above some level is used again when
@@ -20,10 +20,10 @@
  * for t pays min(t, P): hold it if it is short, report it at once if it is long.
  *
  * Nobody knows. A rule that waits for w before it reports, its window, pays t if t <= w,
- * and w + P otherwise. This is the ski rental problem. w = P never pays more than twice the min(t, P), and
- * no fixed window does better. A short window returns memory sooner, and is right for
- * memory that stays free. It pays up to P / w + 1 times too much for memory that is
- * used in turns.
+ * and w + P otherwise. This is the ski rental problem. w = P never pays more than twice
+ * the min(t, P), and no fixed window does better. A short window returns memory sooner,
+ * and is right for memory that stays free. It pays up to P / w + 1 times too much for
+ * memory that is used in turns.
  *
  * The rule
  * --------

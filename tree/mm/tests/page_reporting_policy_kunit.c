@@ -9,7 +9,7 @@
 #include <linux/slab.h>
 
 /* Pages of the guest, and what is used in turns: one band and a half */
-#define TEST_MEMORY	(1UL << 18)
+#define TEST_MEMORY	BIT(18)
 #define TEST_USED	(3UL << 13)
 
 /* Ticks that are replayed */
@@ -48,7 +48,7 @@ static u64 replay_price(struct replay *replay, unsigned long nr, unsigned long p
 {
 	unsigned long ticks = replay->tick - replay->since[nr];
 
-	return (u64)pages * min(ticks, (unsigned long)PAGE_REPORTING_PRICE);
+	return (u64)pages * min_t(unsigned long, ticks, PAGE_REPORTING_PRICE);
 }
 
 static void replay_use(struct replay *replay, unsigned long pages)
@@ -314,14 +314,11 @@ static void spite_is_bounded(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, careful);
 }
 
-/* Anything at all happens, from a seed that is printed. */
-static void chance_is_bounded(struct kunit *test)
+static void run_by_chance(struct kunit *test, u32 seed)
 {
 	struct replay *replay = replay_start(test);
-	u32 seed = get_random_u32();
 	struct rnd_state rnd;
 
-	kunit_info(test, "seed %u\n", seed);
 	prandom_seed_state(&rnd, seed);
 	while (replay->tick < TEST_TICKS - 1) {
 		u32 random = prandom_u32_state(&rnd);
@@ -342,6 +339,17 @@ static void chance_is_bounded(struct kunit *test)
 			replay_tick(replay, 0, some);
 		expect_within_bound(replay);
 	}
+	kunit_kfree(test, replay);
+}
+
+/* Anything at all happens, from seeds of which the first is printed. */
+static void chance_is_bounded(struct kunit *test)
+{
+	u32 seed = get_random_u32(), i;
+
+	kunit_info(test, "seeds from %u\n", seed);
+	for (i = 0; i < 32; i++)
+		run_by_chance(test, seed + i);
 }
 
 static struct kunit_case page_reporting_policy_cases[] = {
@@ -362,4 +370,5 @@ static struct kunit_suite page_reporting_policy_suite = {
 	.name = "page_reporting_policy",
 	.test_cases = page_reporting_policy_cases,
 };
+
 kunit_test_suite(page_reporting_policy_suite);
