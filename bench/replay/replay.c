@@ -7,7 +7,8 @@
  * replay ours|fixed|mainline|future PRICE_MS WAIT_MS <TRACE
  *
  * Standard input has a line for each change: the time in ms, and MiB that are free. Prints
- * the cost in GiB seconds, GiB seconds held, and GiB reported. A tick is 60 ms for 2 s, as
+ * the cost in GiB seconds, GiB seconds held, GiB reported, and in how many batches of 32
+ * blocks of 4 MiB. A tick is 60 ms for 2 s, as
  * in a kernel with HZ=250.
  */
 #include <errno.h>
@@ -23,6 +24,7 @@
 
 #define STEP_MS	5			/* The trace is sampled this often. */
 #define MIB	256			/* pages */
+#define BATCH	(32UL * 4 * MIB)
 
 static unsigned long *trace, steps;
 
@@ -95,14 +97,12 @@ static unsigned long fixed(struct rule *rule, unsigned long free, unsigned long 
  */
 static unsigned long mainline(struct rule *rule, unsigned long free, unsigned long least)
 {
-	unsigned long batch = 32 * 4 * MIB;
-
 	rule->had = min(rule->had, least);
 	if (!rule->due && free > rule->had && (free > rule->free || least < rule->free))
 		rule->due = rule->nr + rule->wait;
 	rule->free = free;
 	if (rule->due && rule->nr >= rule->due) {
-		rule->had = min(free, rule->had + ((free / 16 + batch - 1) / batch + 1) * batch);
+		rule->had = min(free, rule->had + ((free / 16 + BATCH - 1) / BATCH + 1) * BATCH);
 		rule->due = rule->had < free ? rule->nr + rule->wait : 0;
 	}
 	rule->nr++;
@@ -145,7 +145,7 @@ static double future(double price)
 int main(int argc, char **argv)
 {
 	unsigned long (*next)(struct rule *rule, unsigned long free, unsigned long least);
-	unsigned long i, tick, least, most = 0, reported, now;
+	unsigned long i, tick, least, most = 0, reported, now, batches = 0;
 	double held = 0, refaulted = 0, price;
 	struct rule rule = {};
 
@@ -159,7 +159,7 @@ int main(int argc, char **argv)
 
 	tick = price * 1000 / STEP_MS / PAGE_REPORTING_PRICE;
 	if (!strcmp(argv[1], "future")) {
-		printf("%.4f 0 0\n", future(price));
+		printf("%.4f 0 0 0\n", future(price));
 		return 0;
 	} else if (!strcmp(argv[1], "ours")) {
 		next = ours;
@@ -196,13 +196,14 @@ int main(int argc, char **argv)
 			die("more is to be reported than is free");
 		if (now > reported) {
 			refaulted += now - reported;
+			batches += (now - reported + BATCH - 1) / BATCH;
 			reported = now;
 		}
 		least = trace[i];
 	}
 	held /= MIB * 1024;
 	refaulted /= MIB * 1024;
-	printf("%.4f %.4f %.4f\n", held + price * refaulted, held, refaulted);
+	printf("%.4f %.4f %.4f %lu\n", held + price * refaulted, held, refaulted, batches);
 	free(rule.least);
 	free(trace);
 

@@ -25,6 +25,8 @@ FAULTS = (
      "\tpass->rest = pass->todo < unreported &&\n", "\tpass->rest = false && pass->todo < unreported &&\n"),
     ("what is used while the device has a batch is reported", CORE,
      "\t\tpass->todo = spare;\n", ""),
+    ("a small block is replaced while memory is used", CORE,
+     "\tif (used && policy->tick % PAGE_REPORTING_PRICE)\n", "\tif (false && used)\n"),
     ("a pass ends before it is known what stays free", CORE,
      "\t\tagain |= !page_reporting_settled(pass.order);\n", ""),
     ("a report on request is a tick", CORE,

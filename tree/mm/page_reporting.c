@@ -841,7 +841,7 @@ static void page_reporting_look(unsigned int order)
 	todo = goal - min(goal, look.reported);
 	/*
 	 * Small reported blocks are used before large ones that are not. Another one in
-	 * their place would be used next: wait until nothing is used.
+	 * their place would be used next: wait until nothing is used, but not for ever.
 	 */
 	if (used && policy->tick % PAGE_REPORTING_PRICE)
 		todo = min(todo, goal - had);

@@ -1221,6 +1221,59 @@ static void come_and_gone_count_once(struct kunit *test)
 	}
 }
 
+static unsigned long reused_pages(void)
+{
+	struct zone *zone;
+	unsigned long pages = 0;
+
+	for_each_populated_zone(zone)
+		pages += zone_page_state_snapshot(zone, PAGE_REPORTING_REUSED);
+
+	return pages;
+}
+
+/* While memory is used no block is reported in the place of one that was reported. */
+static void used_block_is_not_replaced(struct kunit *test)
+{
+	const unsigned long half = MAX_ORDER_NR_PAGES / 2;
+	struct page *pages[USED_BLOCKS], *block, *used, *large;
+	struct fake_device *fake = test->priv;
+	unsigned long before;
+
+	/* What is reported in its place may have been reported before. */
+	fake->seen = NULL;
+	block = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	set_page_refcounted(block + half);
+	__free_pages(block + half, MAX_PAGE_ORDER - 1);
+	/* Half a block is reported. Larger ones are not: they are used in turns. */
+	start_with_blocks(test, pages);
+	use_in_turns(test, pages, 8, 3);
+	run_looks(fake, 4);
+	KUNIT_EXPECT_LT(test, fake->pages, 2 << MAX_PAGE_ORDER);
+
+	before = reused_pages();
+	used = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER - 1);
+	KUNIT_ASSERT_NOT_NULL(test, used);
+	KUNIT_EXPECT_GE(test, reused_pages() - before, half);
+	run_looks(fake, 1);
+	KUNIT_EXPECT_EQ(test, fake->blocks, 0);
+	large = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, large);
+	run_looks(fake, 1);
+	KUNIT_EXPECT_EQ(test, fake->blocks, 0);
+
+	/* Nobody has to free anything for it to be done then. */
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+	run_looks(fake, 1);
+	KUNIT_EXPECT_GT(test, fake->blocks, 0);
+
+	__free_pages(large, MAX_PAGE_ORDER);
+	__free_pages(used, MAX_PAGE_ORDER - 1);
+	__free_pages(block, MAX_PAGE_ORDER - 1);
+	finish_passes(fake);
+}
+
 /* Use some of what the batch is followed by, and have it back. */
 static void use_in_report(struct fake_device *fake)
 {
@@ -3010,6 +3063,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(pass_reports_sooner_what_lasts),
 	KUNIT_CASE(new_device_does_not_wait),
 	KUNIT_CASE(come_and_gone_count_once),
+	KUNIT_CASE(used_block_is_not_replaced),
 	KUNIT_CASE(pass_looks_again),
 	KUNIT_CASE(single_page_is_reported),
 	KUNIT_CASE(pass_reports_as_much_as_stays),
