@@ -776,15 +776,19 @@ static void now_reports_all(struct kunit *test)
 	unsigned int kept = page_reporting_delay_ms;
 	struct fake_device *fake = test->priv;
 	struct free_walk walk;
+	unsigned long tick;
 
 	page_reporting_delay_ms = UINT_MAX;
 	page_reporting_request(&fake->prdev, "test");
+	tick = page_reporting_policy.tick;
 	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1\n"), 2);
 	page_reporting_delay_ms = kept;
 	walk = walk_free_lists(false);
 	KUNIT_EXPECT_GT(test, walk.large, 2 * PAGE_REPORTING_CAPACITY);
 	KUNIT_EXPECT_EQ(test, walk.reported, walk.large);
 	KUNIT_EXPECT_EQ(test, walk.reported, fake->blocks);
+	/* It says nothing about what is needed. */
+	KUNIT_EXPECT_EQ(test, page_reporting_policy.tick, tick);
 
 	/* The device was idle, and has been told all. */
 	flush_delayed_work(&fake->prdev.work);
@@ -1120,6 +1124,23 @@ static void run_looks(struct fake_device *fake, unsigned int looks)
 
 /* The one that finds them free, and that at the end of the shortest window */
 #define FIRST_LOOKS	2
+
+/* When all is reported passes go on until it is known that it lasts, and no longer. */
+static void passes_end_when_all_lasts(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page *pages[USED_BLOCKS];
+	unsigned int more = 0;
+
+	start_with_blocks(test, pages);
+	run_looks(fake, FIRST_LOOKS);
+	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
+	for (; fake_pending(fake) && more < 4 * PAGE_REPORTING_PRICE; more++)
+		flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_GE(test, more, PAGE_REPORTING_PRICE - 2 * FIRST_LOOKS);
+	/* Others may have freed some meanwhile. */
+	KUNIT_EXPECT_LT(test, more, 4 * PAGE_REPORTING_PRICE);
+}
 
 /* What is used in turns is kept when that was seen, and reported when it is not used. */
 static void pass_keeps_what_is_used_in_turns(struct kunit *test)
@@ -3059,6 +3080,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 #endif
 	KUNIT_CASE(pass_reports_all_once),
 	KUNIT_CASE(pass_leaves_what_was_used),
+	KUNIT_CASE(passes_end_when_all_lasts),
 	KUNIT_CASE(pass_keeps_what_is_used_in_turns),
 	KUNIT_CASE(pass_reports_sooner_what_lasts),
 	KUNIT_CASE(new_device_does_not_wait),
