@@ -11,6 +11,7 @@
  *   put FILE VALUE   writes to a file
  *   get FILE         reads the first line of one
  *   show FILE        prints all of one
+ *   read FILE MIB    reads so much of one, for the page cache
  *   swap FILE        swaps to this device
  *   reboot           reboots at once, as reboot(2) does
  *
@@ -176,6 +177,22 @@ static void show(const char *path)
 		fclose(file);
 }
 
+static void read_some(const char *path, size_t mib)
+{
+	static char buffer[1 << 20];
+	int fd = open(path, O_RDONLY);
+	size_t done = 0;
+	ssize_t got = 1;
+
+	while (fd >= 0 && got > 0 && done < mib << 20) {
+		got = read(fd, buffer, sizeof(buffer));
+		if (got > 0)
+			done += got;
+	}
+	/* It stays open: the cache of a disk goes when nobody has it open. */
+	answer(done >= mib << 20, "read %zu MiB", done >> 20);
+}
+
 static void obey(char *line)
 {
 	char *word = strtok(line, " "), *first = strtok(NULL, " "), *rest = strtok(NULL, "");
@@ -196,6 +213,8 @@ static void obey(char *line)
 		answer(1, "%lu", (unsigned long)(info.freeram * info.mem_unit >> 20));
 	} else if (!strcmp(word, "take") && first) {
 		answer(use(strtoul(first, NULL, 10) << 20, 0), "take %s", first);
+	} else if (!strcmp(word, "read") && first && rest) {
+		read_some(first, strtoul(rest, NULL, 10));
 	} else if (!strcmp(word, "put") && first && rest) {
 		answer_put(first, rest);
 	} else if (!strcmp(word, "get") && first) {

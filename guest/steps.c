@@ -9,13 +9,16 @@
  *   sleep:MS
  *   free                      how much memory is free
  *   write:FILE:VALUE[:TIMES]  as a shell would do it; how it went and how long it took
+ *   interrupt:FILE:VALUE:MS   the same by a process that is interrupted after that time
  *   exists:FILE
+ *   get:FILE                  its first line
  *   off                       powers the machine off
  *
  * A write that fails, a file that is not there, are answers and not the end.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +191,41 @@ static int say_write(const char *path, const char *value, const char *times)
 	return 0;
 }
 
+/* A write that would take long, by somebody who has enough of it. */
+static int say_interrupted(const char *path, const char *value, const char *ms)
+{
+	long start = now_ms();
+	int status = 0;
+	pid_t pid;
+
+	if (!path || !value || !ms)
+		return 1;
+	pid = fork();
+	if (!pid) {
+		put(path, value);
+		_exit(0);
+	}
+	usleep(atoi(ms) * 1000);
+	kill(pid, SIGINT);
+	if (waitpid(pid, &status, 0) != pid)
+		return 1;
+	printf("guest: interrupted %s %s: %s after %ld ms\n", path, value,
+	       WIFSIGNALED(status) ? "ended" : "was done", now_ms() - start);
+	return 0;
+}
+
+static int say_line(const char *path)
+{
+	char text[200] = "";
+	FILE *file = fopen(path, "r");
+
+	if (!file || !fgets(text, sizeof(text), file))
+		return 1;
+	fclose(file);
+	printf("guest: %s: %s", path, text);
+	return 0;
+}
+
 static int off(void)
 {
 	printf("guest: off\n");
@@ -208,6 +246,13 @@ static int step(char *words)
 		return say_free();
 	if (!strcmp(what, "exists"))
 		return printf("guest: %s %s\n", first, access(first, F_OK) ? "is not there" : "is there") < 0;
+	if (!strcmp(what, "get"))
+		return say_line(first);
+	if (!strcmp(what, "interrupt")) {
+		char *value = strtok(NULL, ":");
+
+		return say_interrupted(first, value, strtok(NULL, ":"));
+	}
 	if (!strcmp(what, "off"))
 		return off();
 	if (!strcmp(what, "write")) {

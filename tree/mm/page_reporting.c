@@ -23,15 +23,19 @@
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
+#include <linux/oom.h>
 #include <linux/page-isolation.h>
 #include <linux/page_reporting.h>
 #include <linux/printk.h>
+#include <linux/random.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/isolation.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
 #include <linux/sysfs.h>
 #include <linux/time64.h>
+#include <linux/timer.h>
 #include <linux/vmstat.h>
 #include <linux/wait.h>
 
@@ -56,10 +60,11 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  * States of a registered device, in &page_reporting_dev_info.state. They mean
  * nothing while reporting is stopped.
  *
- * IDLE:      The work is neither queued nor running a pass. Every block on the
- *            free lists that is large enough is reported, or is the rest of one
- *            that was split, or was passed over by the last pass (its zone was
- *            short of memory). A request sets REQUESTED and queues the work.
+ * IDLE:      No pass runs, and the work is not queued. Every block on the free lists
+ *            that is large enough is reported, or is the rest of one that was split;
+ *            or its zone could not spare it, and the work is queued to look again
+ *            later. A request sets REQUESTED and queues the work, if need be for
+ *            sooner than that.
  * REQUESTED: A block came to the free lists or is isolated no more, or the
  *            device was registered, and no pass has started since; or the last
  *            pass has failed, or has left something to the next that may be
@@ -83,8 +88,8 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  * 1. A block that has come to a list which the running pass may be past, or
  *    while no pass runs, has made the state REQUESTED, and it stays that until a
  *    pass starts: no request is lost. The reason is at each store to the state.
- * 2. In IDLE the work is not queued, but for that one pass, and only a request
- *    queues it: a guest that frees nothing does nothing.
+ * 2. In IDLE the work is not queued, but for that one pass and for zones that were
+ *    short of memory: a guest that frees nothing does nothing.
  * 3. There is one pass at a time. A workqueue does not run an item twice at a
  *    time, and the item is made new only after it was cancelled.
  * 4. Blocks in the batch are of one zone, on no list, and go back before the
@@ -94,7 +99,7 @@ static unsigned int page_reporting_delay_ms = 2 * MSEC_PER_SEC;
  *    reported, and nowhere else. Set and cleared under the zone->lock of the
  *    list, and counted with it. Asserted by the allocator, which takes a page
  *    with a flag of that kind for a bad one.
- * 6. After page_reporting_stop() has returned, and so after
+ * 6. After page_reporting_wait_for() has returned, and so after
  *    page_reporting_unregister(), report() is not called, and the work is not
  *    queued until page_reporting_start().
  * 7. Who has asked for a report now is served by a pass that starts after that,
@@ -114,6 +119,16 @@ enum page_reporting_state {
 };
 
 /*
+ * A pass ends after that time, with the batch that is under way then, and goes on in the
+ * next one at once. Who waits for the work to end waits for no more than that: a suspend,
+ * since the workqueue freezes; and the next look, which is due after a tick.
+ */
+#define PAGE_REPORTING_TIME	(HZ / 20)
+
+/* A batch takes milliseconds. A device that has had it for so long is worth a message. */
+#define PAGE_REPORTING_SLOW	(5 * HZ)
+
+/*
  * Blocks that are looked at in one go under zone->lock. As many as that take some
  * ten microseconds.
  */
@@ -127,12 +142,17 @@ enum page_reporting_state {
  * @nents: number of blocks in @sgl: isolated and not put back yet
  * @pages: number of pages in them
  * @order: order of the smallest blocks that are reported
+ * @until: jiffies after which the pass ends
  * @todo: number of pages of the current zone that are still to be reported
  * @look: number of blocks of the current list that are still to be looked at
  * @first: first page of the block of it that was looked at first, or NULL
+ * @spare: number of pages that the zone had above its min watermark when the batch
+ *	was begun
+ * @forgotten: page_reporting_forgotten when the device was given the batch
+ * @due: the batch is to be handed over: no further block fits
  * @full: report all that is free, no matter for how long
  * @more: unreported blocks are left to the next pass
- * @short_zones: a zone was put off, or left early, for want of memory
+ * @short_zones: a zone has blocks that it cannot spare
  * @zone_pages: number of pages of the current zone that were reported
  * @zone_batches: number of its batches that were handed to the device
  * @rest: blocks of it are left to the next pass
@@ -145,9 +165,13 @@ struct page_reporting_pass {
 	unsigned int nents;
 	unsigned long pages;
 	unsigned int order;
+	unsigned long until;
 	unsigned long todo;
 	unsigned long look;
 	struct page *first;
+	unsigned long spare;
+	int forgotten;
+	bool due;
 	bool full;
 	bool more;
 	bool short_zones;
@@ -175,12 +199,21 @@ EXPORT_SYMBOL_GPL(page_reporting_order);
 /* The order that the parameter asks for, whatever drivers say */
 static unsigned int page_reporting_order_param = PAGE_REPORTING_ORDER_UNSPECIFIED;
 
-/* Serializes register, unregister, stop and resume, and changes of the order */
+/*
+ * Serializes register, unregister, stop and resume. Held while a device is waited for: who
+ * only looks at something, or sets a parameter, does without.
+ */
 static DEFINE_MUTEX(page_reporting_mutex);
 
 /* Both under page_reporting_mutex: the registered device, and is it to be told? */
 static struct page_reporting_dev_info *page_reporting_registered;
 static bool page_reporting_wanted = true;
+
+/*
+ * Protects the order and its parameter, and with the mutex the registered device: under
+ * either of them it stays registered.
+ */
+static DEFINE_SPINLOCK(page_reporting_lock);
 
 /*
  * The device that is told: the registered one, or NULL while reporting is stopped.
@@ -210,7 +243,29 @@ static const char *page_reporting_name(struct page_reporting_dev_info *prdev)
 static atomic_t page_reporting_tickets = ATOMIC_INIT(0);
 static int page_reporting_served;
 static int page_reporting_result;
+
+/*
+ * Pages that were to be reported when the worker began to serve tickets. When as many were,
+ * it ends with the time of the pass, and is not kept up by what comes free meanwhile. Its own.
+ */
+static unsigned long page_reporting_left;
+
+/* Number of times that all was forgotten: what a device has then is not remembered. */
+static atomic_t page_reporting_forgotten = ATOMIC_INIT(0);
+
+/* Pages that the device has, and has it had them for long? Written by the worker. */
+static unsigned long page_reporting_out;
+static bool page_reporting_silent;
+
+/* Number of batches that came back. Written by the worker. */
+static unsigned long page_reporting_batches;
 static DECLARE_WAIT_QUEUE_HEAD(page_reporting_wait);
+
+/* Is there someone whose ticket was not served yet? */
+static bool page_reporting_is_awaited(void)
+{
+	return atomic_read(&page_reporting_tickets) != READ_ONCE(page_reporting_served);
+}
 
 static void page_reporting_serve(int tickets, int result)
 {
@@ -233,6 +288,13 @@ static void page_reporting_serve(int tickets, int result)
 /* A delay of nothing cannot double: this is what it starts from then. */
 #define PAGE_REPORTING_BACKOFF_MS	(MSEC_PER_SEC / 10)
 
+/*
+ * A zone that is short of memory is looked at again after the delay, which doubles up to
+ * 8 times. Whoever frees a large block asks for a pass before that, or who changes a
+ * watermark, but small ones may do.
+ */
+#define PAGE_REPORTING_DEFER_MAX	3
+
 /* And an hour is where it ends. A delay that is set to more than that stays. */
 #define PAGE_REPORTING_BACKOFF_END	(3600 * MSEC_PER_SEC)
 
@@ -244,6 +306,19 @@ static unsigned long page_reporting_tick(void)
 	return max(msecs_to_jiffies(delay) / PAGE_REPORTING_PRICE, 1UL);
 }
 
+/* The delay, doubled so often */
+static unsigned long page_reporting_backoff(unsigned int doubled)
+{
+	unsigned long delay = READ_ONCE(page_reporting_delay_ms);
+
+	if (delay > PAGE_REPORTING_BACKOFF_END)
+		return msecs_to_jiffies(delay);
+
+	delay = max(delay, PAGE_REPORTING_BACKOFF_MS) << doubled;
+
+	return msecs_to_jiffies(min(delay, PAGE_REPORTING_BACKOFF_END));
+}
+
 /*
  * Called by whoever queues the work: the worker, which is the one to change the
  * number of failures, or a request that has found the device idle. It was not
@@ -253,32 +328,37 @@ static unsigned long page_reporting_tick(void)
 static unsigned long page_reporting_delay(struct page_reporting_dev_info *prdev)
 {
 	unsigned int failures = READ_ONCE(prdev->failures);
-	unsigned long delay = READ_ONCE(page_reporting_delay_ms);
 
-	if (!failures)
-		return page_reporting_tick();
-	if (delay > PAGE_REPORTING_BACKOFF_END)
-		return msecs_to_jiffies(delay);
+	/* Nobody who waits for a report is to wait for more than that. */
+	if (page_reporting_is_awaited())
+		return 0;
 
-	delay = max(delay, PAGE_REPORTING_BACKOFF_MS) <<
-		min(failures, PAGE_REPORTING_BACKOFF_MAX);
-
-	return msecs_to_jiffies(min(delay, PAGE_REPORTING_BACKOFF_END));
+	return failures ? page_reporting_backoff(min(failures, PAGE_REPORTING_BACKOFF_MAX)) :
+			  page_reporting_tick();
 }
 
-static void page_reporting_queue(struct page_reporting_dev_info *prdev)
+/*
+ * Freezable: drivers take their queues down on suspend, when no report may be under way.
+ * Unbound: a pass does not keep the CPU busy that has freed memory, nor one that was set
+ * aside for something else.
+ */
+static struct workqueue_struct *page_reporting_wq;
+
+/*
+ * An idle device may have its work queued to look again at zones that were short of
+ * memory, which is later than this.
+ */
+static void page_reporting_queue(struct page_reporting_dev_info *prdev, unsigned long delay)
 {
-	/*
-	 * Freezable: drivers take their queues down on suspend, when no report
-	 * may be under way.
-	 */
-	queue_delayed_work(system_freezable_wq, &prdev->work,
-			   page_reporting_delay(prdev));
+	mod_delayed_work(page_reporting_wq, &prdev->work, delay);
 }
 
 static void page_reporting_kick(struct irq_work *kick)
 {
-	page_reporting_queue(container_of(kick, struct page_reporting_dev_info, kick));
+	struct page_reporting_dev_info *prdev =
+		container_of(kick, struct page_reporting_dev_info, kick);
+
+	page_reporting_queue(prdev, page_reporting_delay(prdev));
 }
 
 /* Return: true if the device was idle, so that the caller has to queue the work. */
@@ -302,7 +382,29 @@ static void page_reporting_request(struct page_reporting_dev_info *prdev,
 				   const char *reason)
 {
 	if (page_reporting_requested(prdev, reason))
-		page_reporting_queue(prdev);
+		page_reporting_queue(prdev, page_reporting_delay(prdev));
+}
+
+/* For those who do not keep the device from being unregistered. */
+static void page_reporting_request_active(const char *reason)
+{
+	struct page_reporting_dev_info *prdev;
+
+	rcu_read_lock();
+	prdev = rcu_dereference(page_reporting_dev);
+	if (prdev)
+		page_reporting_request(prdev, reason);
+	rcu_read_unlock();
+}
+
+void __page_reporting_look_at_list(void)
+{
+	page_reporting_request_active("list");
+}
+
+void __page_reporting_marks_changed(void)
+{
+	page_reporting_request_active("watermark");
 }
 
 /*
@@ -442,6 +544,29 @@ static bool page_reporting_enough(struct page_reporting_pass *pass,
 }
 
 /*
+ * A batch takes an eighth at most of what a zone has above its min watermark: those who
+ * allocate meanwhile hardly see that it is gone. A single block may be as large as half of
+ * that, so that all is reported but the min watermark and two blocks.
+ */
+#define PAGE_REPORTING_SPARE	8
+
+/* Return: true if the zone can spare a block of this order until the device has done. */
+static bool page_reporting_spares(struct page_reporting_pass *pass,
+				  struct zone *zone, unsigned int order)
+{
+	unsigned long free, min, block = 1UL << order;
+
+	if (pass->nents)
+		return PAGE_REPORTING_SPARE * (pass->pages + block) <= pass->spare;
+
+	free = zone_page_state(zone, NR_FREE_PAGES);
+	min = min_wmark_pages(zone);
+	pass->spare = free - min(free, min);
+
+	return 2 * block <= pass->spare;
+}
+
+/*
  * Move unreported blocks from a free list to the batch.
  *
  * Return: true if the list may hold more, and the batch is full or the lock was held
@@ -459,11 +584,15 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 	list_for_each_entry_safe(page, next, list, buddy_list) {
 		bool more = pass->look && page_reporting_blocks(zone, order) &&
 			    !page_reporting_enough(pass, order);
+		bool reported = PageReported(page);
 
 		/* Reported, and on this list since: all of it was looked at. */
-		if (page == pass->first && PageReported(page))
+		if (page == pass->first && reported)
 			return false;
-		if (!more || !looks-- || pass->nents == pass->capacity) {
+		pass->due = pass->nents == pass->capacity ||
+			    (more && !reported && pass->nents &&
+			     !page_reporting_spares(pass, zone, order));
+		if (!more || !looks-- || pass->due) {
 			/* It goes on here, and what is reported is allocated last. */
 			list_rotate_to_front(&page->buddy_list, list);
 			pass->rest |= pass->full && !more && page_reporting_blocks(zone, order);
@@ -472,16 +601,18 @@ static bool page_reporting_fill(struct page_reporting_pass *pass,
 		if (!pass->first)
 			pass->first = page;
 		pass->look--;
-		if (PageReported(page))
+		if (reported)
 			continue;
 		/*
-		 * Fails when the zone would fall below its min watermark, as it
-		 * would for the next block. To stop leaves none behind: what is
-		 * in the batch goes out with the blocks of the next list, or
-		 * when the zone is done. The device has not failed before, or
-		 * the pass would have ended with the batch put back.
+		 * The zone has too little for this block, and for the next one of the
+		 * list. To stop leaves none behind: what is in the batch goes out with
+		 * the blocks of the next list, or when the zone is done. The device has
+		 * not failed before, or the pass would have ended with the batch put
+		 * back. Isolation fails by itself at the min watermark, which the
+		 * allocator knows better.
 		 */
-		if (!__isolate_free_page_keep_mt(page, order)) {
+		if (!page_reporting_spares(pass, zone, order) ||
+		    !__isolate_free_page_keep_mt(page, order)) {
 			pass->deferred = true;
 			return false;
 		}
@@ -511,7 +642,8 @@ static void page_reporting_putback(struct page_reporting_pass *pass,
 		 * A buddy that was freed in the meantime is not reported: if
 		 * the two have merged, the larger block is not either.
 		 */
-		if (reported && PageBuddy(page) && buddy_order(page) == order)
+		if (reported && PageBuddy(page) && buddy_order(page) == order &&
+		    pass->forgotten == atomic_read(&page_reporting_forgotten))
 			page_reporting_flag(page, zone, order);
 	}
 	page_reporting_count(zone, PAGE_REPORTING_BATCHES, 1);
@@ -530,6 +662,17 @@ static void page_reporting_putback(struct page_reporting_pass *pass,
 static u64 page_reporting_clock(bool enabled)
 {
 	return enabled ? ktime_get_ns() : 0;
+}
+
+/*
+ * Something has happened to the zone, of which nothing is isolated. The counters of a zone
+ * that has no memory left are freed, which a zone->lock does not keep off.
+ */
+static void page_reporting_event(struct zone *zone, enum zone_stat_item item)
+{
+	get_online_mems();
+	mod_zone_page_state(zone, item, 1);
+	put_online_mems();
 }
 
 /*
@@ -561,6 +704,49 @@ static void page_reporting_look_again(struct page_reporting_pass *pass, struct z
 	}
 }
 
+/* Return: 0, -ENODEV if the device is to be told no more, or -ETIME if the time is over. */
+static int page_reporting_goes_on(struct page_reporting_pass *pass)
+{
+	/* Not every device sleeps until it is done. */
+	cond_resched();
+
+	/* Whoever unregisters the device waits for this batch, not for more. */
+	if (rcu_access_pointer(page_reporting_dev) != pass->prdev)
+		return -ENODEV;
+
+	return time_after(jiffies, pass->until) ? -ETIME : 0;
+}
+
+/* How long the device has had the batch that is with it, in ms, or 0 */
+static unsigned int page_reporting_busy_ms(struct page_reporting_dev_info *prdev)
+{
+	unsigned long since = READ_ONCE(prdev->since);
+
+	return since ? jiffies_to_msecs(jiffies - since) : 0;
+}
+
+/*
+ * Armed as long as a pass runs, which has a time of its own: what it has not ended by then
+ * is with the device. Said once for each device, as it may go on like that.
+ */
+static void page_reporting_slow(struct timer_list *timer)
+{
+	struct page_reporting_dev_info *prdev =
+		container_of(timer, struct page_reporting_dev_info, watch);
+	unsigned int ms = page_reporting_busy_ms(prdev);
+
+	if (!ms)
+		return;
+	WRITE_ONCE(page_reporting_silent, true);
+	if (prdev->slow)
+		return;
+
+	prdev->slow = true;
+	pr_warn("%s has not answered for %u ms, and keeps %lu KiB of free memory\n",
+		page_reporting_name(prdev), ms,
+		READ_ONCE(page_reporting_out) << (PAGE_SHIFT - 10));
+}
+
 /* Hand the batch to the device and take it back. */
 static int page_reporting_flush(struct page_reporting_pass *pass,
 				struct zone *zone)
@@ -568,30 +754,36 @@ static int page_reporting_flush(struct page_reporting_pass *pass,
 	u64 start = page_reporting_clock(trace_page_reporting_batch_enabled());
 	int err;
 
+	pass->forgotten = atomic_read(&page_reporting_forgotten);
+	WRITE_ONCE(page_reporting_out, pass->pages);
+	/* 0 stands for none. */
+	WRITE_ONCE(pass->prdev->since, jiffies | 1);
 	sg_mark_end(&pass->sgl[pass->nents - 1]);
 	err = pass->prdev->report(pass->prdev, pass->sgl, pass->nents);
+	WRITE_ONCE(pass->prdev->since, 0);
+	WRITE_ONCE(page_reporting_silent, false);
 	sg_unmark_end(&pass->sgl[pass->nents - 1]);
 
 	if (start)
 		trace_page_reporting_batch(zone, pass->nents, pass->pages, err,
 					   ktime_get_ns() - start);
 	pass->zone_batches++;
-	if (!err)
+	if (!err) {
 		pass->zone_pages += pass->pages;
+		page_reporting_left -= min(page_reporting_left, pass->pages);
+	}
 
 	spin_lock_irq(&zone->lock);
 	page_reporting_putback(pass, zone, !err);
 	spin_unlock_irq(&zone->lock);
+	WRITE_ONCE(page_reporting_out, 0);
+	WRITE_ONCE(page_reporting_batches, page_reporting_batches + 1);
+	/* Pairs with the barrier in wait_event(): see page_reporting_oom(). */
+	if (wq_has_sleeper(&page_reporting_wait))
+		wake_up_all(&page_reporting_wait);
 	page_reporting_look_again(pass, zone);
 
-	/* Not every device sleeps until it is done. */
-	cond_resched();
-
-	/* Whoever unregisters the device waits for this batch, not for more. */
-	if (!err && rcu_access_pointer(page_reporting_dev) != pass->prdev)
-		err = -ENODEV;
-
-	return err;
+	return err ?: page_reporting_goes_on(pass);
 }
 
 static int page_reporting_list(struct page_reporting_pass *pass,
@@ -608,33 +800,13 @@ static int page_reporting_list(struct page_reporting_pass *pass,
 	pass->first = NULL;
 	while (!err && page_reporting_fill(pass, zone, order, mt)) {
 		spin_unlock_irq(&zone->lock);
-		if (pass->nents == pass->capacity)
-			err = page_reporting_flush(pass, zone);
-		else
-			cond_resched();
+		err = pass->due ? page_reporting_flush(pass, zone) :
+				  page_reporting_goes_on(pass);
 		spin_lock_irq(&zone->lock);
 	}
 	spin_unlock_irq(&zone->lock);
 
 	return err;
-}
-
-/*
- * Is the zone so short of memory that a full batch must not be withheld from
- * it? Then its blocks are about to be used, and reporting them is in vain.
- */
-static bool page_reporting_zone_short(struct page_reporting_pass *pass,
-				      struct zone *zone)
-{
-	unsigned long mark = low_wmark_pages(zone) + (pass->capacity << pass->order);
-
-	if (zone_watermark_ok(zone, 0, mark, 0, ALLOC_CMA))
-		return false;
-
-	/* One that is smaller than that will never do: nothing was put off. */
-	pass->deferred = zone_managed_pages(zone) > mark;
-
-	return true;
 }
 
 static int page_reporting_lists(struct page_reporting_pass *pass,
@@ -651,7 +823,10 @@ static int page_reporting_lists(struct page_reporting_pass *pass,
 		}
 	}
 
-	/* Blocks of several lists share a batch. Those of two zones do not. */
+	/*
+	 * Blocks of several lists share a batch. Those of two zones do not. If the time is
+	 * over, or the device is to be told no more, this says so again.
+	 */
 	if (pass->nents)
 		err = page_reporting_flush(pass, zone);
 	WARN_ON_ONCE(pass->nents);
@@ -663,6 +838,8 @@ static const char *page_reporting_end(struct page_reporting_pass *pass, int err)
 {
 	if (err == -ENODEV)
 		return "stopped";
+	if (err == -ETIME)
+		return "time";
 	if (err)
 		return "error";
 	if (pass->deferred)
@@ -688,9 +865,6 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 		pass->deferred = true;
 		goto out;
 	}
-	if (page_reporting_zone_short(pass, zone))
-		goto out;
-
 	spin_lock_irq(&zone->lock);
 	unreported = page_reporting_unreported(zone, pass->order);
 	spin_unlock_irq(&zone->lock);
@@ -704,9 +878,12 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 		     2 * (unreported - pass->todo) >= 1UL << pass->order;
 	trace_page_reporting_pass_begin(zone, pass->order, unreported,
 					min(pass->todo, unreported));
-	mod_zone_page_state(zone, PAGE_REPORTING_PASSES, 1);
+	page_reporting_event(zone, PAGE_REPORTING_PASSES);
 	if (pass->todo)
 		err = page_reporting_lists(pass, zone);
+	/* It goes on with the next pass, which makes no look if it comes before that is due. */
+	if (err == -ETIME && !pass->full)
+		zone->reporting->todo = pass->todo;
 	/* Who is short of memory frees some, which requests a pass. */
 	pass->more |= pass->rest && !pass->deferred;
 	if (start)
@@ -717,7 +894,7 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 out:
 	pass->short_zones |= pass->deferred;
 	if (pass->deferred)
-		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
+		page_reporting_event(zone, PAGE_REPORTING_DEFERRED);
 
 	return err;
 }
@@ -737,6 +914,20 @@ static unsigned long page_reporting_balloon;
  * two zones, the one is used again that has been so lately.
  */
 #define PAGE_REPORTING_LASTING	(PAGE_REPORTING_PRICE / 4)
+
+/* Jiffies of the last look. The worker's. */
+static unsigned long page_reporting_looked;
+
+/*
+ * Is a look due? A pass that goes on with what another one had no time for, or that has
+ * been asked for in between, makes none: the policy counts in ticks.
+ */
+static bool page_reporting_look_is_due(void)
+{
+	unsigned long due = page_reporting_looked + page_reporting_tick();
+
+	return !time_in_range_open(jiffies, page_reporting_looked, due);
+}
 
 /**
  * struct page_reporting_look - what a look finds in all zones, without small blocks
@@ -864,6 +1055,7 @@ static void page_reporting_look(unsigned int order)
 		seen->todo += more;
 		todo -= more;
 	}
+	page_reporting_looked = jiffies;
 }
 
 /* Little is not worth more ticks to learn from: less than a block, or a thousandth. */
@@ -900,14 +1092,29 @@ static int page_reporting_all_zones(struct page_reporting_pass *pass)
 {
 	struct zone *zone;
 
-	for_each_populated_zone(zone) {
-		int err = page_reporting_zone(pass, zone);
+	int err = page_reporting_goes_on(pass);
 
-		if (err)
-			return err;
+	for_each_populated_zone(zone) {
+		if (!err)
+			err = page_reporting_zone(pass, zone);
 	}
 
-	return 0;
+	return err;
+}
+
+/* Pages that are to be reported to those who want all that is free reported now */
+static unsigned long page_reporting_all(unsigned int order)
+{
+	unsigned long pages = 0;
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		spin_lock_irq(&zone->lock);
+		pages += page_reporting_unreported(zone, order);
+		spin_unlock_irq(&zone->lock);
+	}
+
+	return pages;
 }
 
 /* Without memory for the table, nothing can be reported. */
@@ -916,7 +1123,7 @@ static void page_reporting_defer_all(void)
 	struct zone *zone;
 
 	for_each_populated_zone(zone)
-		mod_zone_page_state(zone, PAGE_REPORTING_DEFERRED, 1);
+		page_reporting_event(zone, PAGE_REPORTING_DEFERRED);
 }
 
 /*
@@ -925,10 +1132,15 @@ static void page_reporting_defer_all(void)
  */
 #define PAGE_REPORTING_DRAIN	32
 
-/* Ticks between two looks at the lists: a CPU may leave them alone for as long. */
+/*
+ * Ticks between two looks at the lists: a CPU may leave them alone for as long. Not less than
+ * a tenth of a second, however short the delay is.
+ */
 #define PAGE_REPORTING_DRAIN_TICKS	(PAGE_REPORTING_PRICE / 8)
+#define PAGE_REPORTING_DRAIN_LEAST	(HZ / 10)
 
-static unsigned int page_reporting_drain_tick;
+/* Jiffies of the last look at them. The worker's. */
+static unsigned long page_reporting_drained;
 
 /* Pages of zones of this type that a CPU has allocated */
 static unsigned long page_reporting_allocated(struct zone *zone, int cpu)
@@ -979,19 +1191,26 @@ static bool page_reporting_drain_cpu(struct zone *zone, int cpu)
  */
 static bool page_reporting_drain(void)
 {
+	unsigned long due = page_reporting_drained +
+			    max(PAGE_REPORTING_DRAIN_TICKS * page_reporting_tick(),
+				(unsigned long)PAGE_REPORTING_DRAIN_LEAST);
 	static bool more;
 	struct zone *zone;
 	int cpu;
 
-	if (page_reporting_drain_tick++ % PAGE_REPORTING_DRAIN_TICKS)
+	if (time_in_range_open(jiffies, page_reporting_drained, due))
 		return more;
 
+	page_reporting_drained = jiffies;
 	more = false;
 	/* The lists of a zone that has no memory left are freed. */
 	get_online_mems();
 	for_each_populated_zone(zone) {
-		for_each_online_cpu(cpu)
-			more |= page_reporting_drain_cpu(zone, cpu);
+		for_each_online_cpu(cpu) {
+			/* Not to be disturbed: its lists are its own. */
+			if (!cpu_is_isolated(cpu))
+				more |= page_reporting_drain_cpu(zone, cpu);
+		}
 	}
 	put_online_mems();
 
@@ -1006,9 +1225,12 @@ static void page_reporting_process(struct work_struct *work)
 	};
 	atomic_t *state = &pass.prdev->state;
 	int err = -ENOMEM, tickets;
-	bool again;
+	bool again, idle, late = false;
+	unsigned int deferred;
 
+	WRITE_ONCE(pass.prdev->busy, true);
 	pass.capacity = pass.prdev->capacity;
+	pass.until = jiffies + PAGE_REPORTING_TIME;
 
 	/* Requests that this makes are for the pass that is about to start. */
 	again = page_reporting_drain();
@@ -1027,7 +1249,8 @@ static void page_reporting_process(struct work_struct *work)
 	/*
 	 * A change of the order is not made under zone->lock: see its setter. Nor
 	 * is a ticket drawn under it: either it is seen here, or who has drawn it
-	 * sees that the pass has started, and requests another one.
+	 * sees that the pass has started, and requests another one. And who has hidden
+	 * the device either sees it busy, or that is seen before it is given anything.
 	 */
 	smp_mb();
 	tickets = atomic_read(&page_reporting_tickets);
@@ -1039,9 +1262,19 @@ static void page_reporting_process(struct work_struct *work)
 		sg_init_table(pass.sgl, pass.capacity);
 		page_reporting_alloc_zones();
 		/* Those who want a report now say nothing about what is needed. */
-		if (!pass.full)
+		if (!pass.full && page_reporting_look_is_due())
 			page_reporting_look(pass.order);
+		if (pass.full && !page_reporting_left)
+			page_reporting_left = page_reporting_all(pass.order);
+		mod_timer(&pass.prdev->watch, jiffies + PAGE_REPORTING_SLOW);
 		err = page_reporting_all_zones(&pass);
+		/* The device may be gone when this returns. */
+		timer_delete_sync(&pass.prdev->watch);
+		if (err == -ETIME) {
+			err = 0;
+			late = !pass.full || page_reporting_all(pass.order);
+			pass.more |= late;
+		}
 		again |= !page_reporting_settled(pass.order);
 	} else {
 		page_reporting_defer_all();
@@ -1049,20 +1282,42 @@ static void page_reporting_process(struct work_struct *work)
 	kfree(pass.sgl);
 	/* What may be used again soon, or the device has not taken, is for the next. */
 	WRITE_ONCE(pass.prdev->failures, err ? pass.prdev->failures + 1 : 0);
+	deferred = min(pass.prdev->deferred, PAGE_REPORTING_DEFER_MAX);
+	pass.prdev->deferred = pass.short_zones ? deferred + 1 : 0;
 	if (err || pass.more || again)
 		page_reporting_request(pass.prdev, err ? "error" : "rest");
 	/* More has come to a list than was on it, and may have taken its place. */
-	page_reporting_serve(tickets, err ?: pass.short_zones || pass.more ?
-			     -EAGAIN : 0);
+	if (!late || !pass.full || !page_reporting_left) {
+		page_reporting_left = 0;
+		page_reporting_serve(tickets, err ?: pass.short_zones || pass.more ?
+				     -EAGAIN : 0);
+	}
 
 	/*
 	 * Idle only if nothing was requested since the store above. Otherwise
-	 * the state stays REQUESTED and the work is ours to queue: a pass never
-	 * goes on into the next one without the delay.
+	 * the state stays REQUESTED and the work is ours to queue. A pass goes on
+	 * into the next one without the delay only if it had no time for more.
 	 */
-	if (atomic_cmpxchg(state, PAGE_REPORTING_ACTIVE, PAGE_REPORTING_IDLE) !=
-	    PAGE_REPORTING_ACTIVE)
-		page_reporting_queue(pass.prdev);
+	rcu_read_lock();
+	idle = atomic_cmpxchg(state, PAGE_REPORTING_ACTIVE, PAGE_REPORTING_IDLE) ==
+	       PAGE_REPORTING_ACTIVE;
+	/* Whoever has hidden the device since waits for this, and then cancels the work. */
+	if (rcu_access_pointer(page_reporting_dev) == pass.prdev) {
+		if (!idle)
+			page_reporting_queue(pass.prdev,
+					     late ? 0 : page_reporting_delay(pass.prdev));
+		else if (pass.short_zones)
+			/* Does nothing if a request has queued it meanwhile. */
+			queue_delayed_work(page_reporting_wq, &pass.prdev->work,
+					   page_reporting_backoff(deferred));
+	} else {
+		page_reporting_serve(atomic_read(&page_reporting_tickets), -ENODEV);
+	}
+	rcu_read_unlock();
+
+	/* Nothing is with the device. */
+	WRITE_ONCE(pass.prdev->busy, false);
+	wake_up_all(&page_reporting_wait);
 }
 
 /*
@@ -1102,6 +1357,8 @@ static void page_reporting_forget_all(void)
 	struct zone *zone;
 	unsigned int order, mt;
 
+	/* Before the lists are walked: what comes back after that finds it, under their lock. */
+	atomic_inc(&page_reporting_forgotten);
 	for_each_populated_zone(zone) {
 		for (order = 0; order < NR_PAGE_ORDERS; order++) {
 			for (mt = 0; mt < MIGRATE_TYPES; mt++)
@@ -1120,7 +1377,6 @@ static void page_reporting_forget_all(void)
 static int page_reporting_order_set(const char *val,
 				    const struct kernel_param *kp)
 {
-	struct page_reporting_dev_info *prdev;
 	unsigned int order;
 	int err;
 
@@ -1130,19 +1386,18 @@ static int page_reporting_order_set(const char *val,
 	if (order > MAX_PAGE_ORDER)
 		return -EINVAL;
 
-	mutex_lock(&page_reporting_mutex);
+	/* All built-in parameters of the kernel wait for this one: it waits for nobody. */
+	spin_lock(&page_reporting_lock);
 	page_reporting_order_param = order;
 	WRITE_ONCE(page_reporting_order, order);
+	spin_unlock(&page_reporting_lock);
 	/*
 	 * Pairs with the one in page_reporting_process(): either the pass that
 	 * starts sees the order, or the request sees that it has started.
 	 */
 	smp_mb();
 	/* Blocks that were too small may be large enough now. */
-	prdev = page_reporting_active();
-	if (prdev)
-		page_reporting_request(prdev, "order");
-	mutex_unlock(&page_reporting_mutex);
+	page_reporting_request_active("order");
 
 	return 0;
 }
@@ -1202,6 +1457,7 @@ static void page_reporting_start(const char *reason)
 	lockdep_assert_held(&page_reporting_mutex);
 
 	prdev->failures = 0;
+	prdev->deferred = 0;
 	/* Nobody else can see it: not published yet, or waited for since. */
 	atomic_set(&prdev->state, PAGE_REPORTING_IDLE);
 	/*
@@ -1212,8 +1468,18 @@ static void page_reporting_start(const char *reason)
 	page_reporting_request(prdev, reason);
 }
 
-/* Tell it no more. Waits for the batch that is with it. Flags stay as they are. */
-static void page_reporting_stop(void)
+static void page_reporting_set_registered(struct page_reporting_dev_info *prdev)
+{
+	spin_lock(&page_reporting_lock);
+	page_reporting_registered = prdev;
+	spin_unlock(&page_reporting_lock);
+}
+
+/*
+ * Tell it no more, from the next batch on. One may still be with it, and its pass not have
+ * ended. Flags stay as they are.
+ */
+static void page_reporting_hide(void)
 {
 	struct page_reporting_dev_info *prdev = page_reporting_active();
 
@@ -1221,14 +1487,30 @@ static void page_reporting_stop(void)
 		return;
 
 	rcu_assign_pointer(page_reporting_dev, NULL);
-	/* From here on, the free path makes no request ... */
+	/* From here on, nobody makes a request, nor does the worker queue itself ... */
 	synchronize_rcu();
-	/* ... and only the worker itself can queue the work ... */
+	/* ... and nothing is about to queue it ... */
 	irq_work_sync(&prdev->kick);
-	/* ... which does not succeed while it is being cancelled. */
+	/* ... so that it is not queued any more. */
+	cancel_delayed_work(&prdev->work);
+}
+
+/* Wait for the batch that is with a device that is told no more. */
+static void page_reporting_wait_for(struct page_reporting_dev_info *prdev)
+{
 	cancel_delayed_work_sync(&prdev->work);
 	/* Who draws a ticket from here on finds no device. */
 	page_reporting_serve(atomic_read(&page_reporting_tickets), -ENODEV);
+}
+
+/* The same, for someone who may have enough of waiting. Return: 0 or -ERESTARTSYS. */
+static int page_reporting_wait_for_interruptible(struct page_reporting_dev_info *prdev)
+{
+	if (wait_event_interruptible(page_reporting_wait, !READ_ONCE(prdev->busy)))
+		return -ERESTARTSYS;
+	page_reporting_wait_for(prdev);
+
+	return 0;
 }
 
 /**
@@ -1240,7 +1522,7 @@ static void page_reporting_stop(void)
  * @prdev must stay in place until it is unregistered.
  *
  * Context: Process context. May sleep.
- * Return: 0, or -EBUSY if a device is registered already.
+ * Return: 0, -EBUSY if a device is registered already, or -ENOMEM.
  */
 int page_reporting_register(struct page_reporting_dev_info *prdev)
 {
@@ -1255,17 +1537,29 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 	if (page_reporting_registered)
 		goto unlock;
 
+	err = -ENOMEM;
+	if (!page_reporting_wq)
+		page_reporting_wq = alloc_workqueue("page_reporting",
+						    WQ_UNBOUND | WQ_FREEZABLE, 1);
+	if (!page_reporting_wq)
+		goto unlock;
+
 	if (!prdev->capacity || prdev->capacity > PAGE_REPORTING_CAPACITY)
 		prdev->capacity = PAGE_REPORTING_CAPACITY;
 	INIT_DELAYED_WORK(&prdev->work, page_reporting_process);
+	timer_setup(&prdev->watch, page_reporting_slow, 0);
+	prdev->slow = false;
+	prdev->since = 0;
 	/*
 	 * Lazy: with the next tick. An interrupt of its own is lost if it is
 	 * pending when the image of a hibernation is made: interrupts are
 	 * disabled then, and the per-cpu lists are drained.
 	 */
 	prdev->kick = IRQ_WORK_INIT_LAZY(page_reporting_kick);
+	spin_lock(&page_reporting_lock);
 	order = page_reporting_resolve_order(prdev->order);
 	WRITE_ONCE(page_reporting_order, order);
+	spin_unlock(&page_reporting_lock);
 	if (!page_reporting_memory) {
 		page_reporting_memory = totalram_pages();
 		page_reporting_balloon = global_node_page_state(NR_BALLOON_PAGES);
@@ -1278,7 +1572,7 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 
 	trace_page_reporting_register(page_reporting_name(prdev), order,
 				      prdev->capacity);
-	page_reporting_registered = prdev;
+	page_reporting_set_registered(prdev);
 	if (page_reporting_wanted)
 		page_reporting_start("register");
 
@@ -1308,8 +1602,9 @@ void page_reporting_unregister(struct page_reporting_dev_info *prdev)
 {
 	mutex_lock(&page_reporting_mutex);
 	if (page_reporting_registered == prdev) {
-		page_reporting_stop();
-		page_reporting_registered = NULL;
+		page_reporting_hide();
+		page_reporting_wait_for(prdev);
+		page_reporting_set_registered(NULL);
 		trace_page_reporting_unregister(page_reporting_name(prdev));
 	}
 	mutex_unlock(&page_reporting_mutex);
@@ -1317,35 +1612,73 @@ void page_reporting_unregister(struct page_reporting_dev_info *prdev)
 EXPORT_SYMBOL_GPL(page_reporting_unregister);
 
 /*
- * A machine that was restored from an image of its memory may have another
- * hypervisor process, and in any case a kernel has run in its free memory that
- * loaded the image. When the attempt has failed nothing has changed, and all is
- * reported again for nothing: that is rare, and cheap for memory that the
- * hypervisor has already.
+ * What was said may have been said to another hypervisor process, or of memory that the host
+ * has filled since. It is said again then. If it still holds that is for nothing: that is
+ * rare, and cheap for memory that the hypervisor has already.
+ */
+static void page_reporting_anew(const char *reason)
+{
+	if (!static_key_enabled(&page_reporting_enabled))
+		return;
+
+	page_reporting_forget_all();
+	page_reporting_request_active(reason);
+}
+
+/*
+ * A machine that was restored from an image of its memory: in any case a kernel has run in its
+ * free memory that loaded the image. When the attempt has failed nothing has changed.
  */
 static int page_reporting_pm_event(struct notifier_block *nb,
 				   unsigned long event, void *unused)
 {
-	struct page_reporting_dev_info *prdev;
-
 	if (event != PM_POST_HIBERNATION)
 		return NOTIFY_DONE;
 
-	mutex_lock(&page_reporting_mutex);
-	if (page_reporting_registered)
-		page_reporting_forget_all();
-	prdev = page_reporting_active();
-	if (prdev)
-		page_reporting_request(prdev, "hibernation");
-	mutex_unlock(&page_reporting_mutex);
+	page_reporting_anew("hibernation");
 
 	return NOTIFY_OK;
 }
 
+/* A machine that was cloned, or restored from a snapshot by its hypervisor, which says so. */
+static int page_reporting_vm_fork(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	page_reporting_anew("vmfork");
+
+	return NOTIFY_OK;
+}
+
+static struct notifier_block page_reporting_vm_fork_nb = {
+	.notifier_call = page_reporting_vm_fork,
+};
+
+/*
+ * No process is killed for memory that comes back by itself: it is free when the device has
+ * answered. One that does not is not waited for again and again. Called with oom_lock held:
+ * all others that are out of memory wait for the same.
+ */
+static int page_reporting_oom(struct notifier_block *nb, unsigned long unused, void *freed)
+{
+	unsigned long batches = READ_ONCE(page_reporting_batches);
+	unsigned long out = READ_ONCE(page_reporting_out);
+
+	if (out && !READ_ONCE(page_reporting_silent) &&
+	    wait_event_timeout(page_reporting_wait,
+			       batches != READ_ONCE(page_reporting_batches) ||
+			       !READ_ONCE(page_reporting_out), PAGE_REPORTING_SLOW))
+		*(unsigned long *)freed += out;
+
+	return NOTIFY_OK;
+}
+
+static struct notifier_block page_reporting_oom_nb = {
+	.notifier_call = page_reporting_oom,
+};
+
 #ifdef CONFIG_SYSFS
 /*
- * Those that are not done then are told so, and the pass goes on. A hypervisor takes
- * some milliseconds for a batch of 64 MiB: a minute is enough for hundreds of GiB.
+ * Those whose pass has reported nothing for so long are told so, and the pass goes on. A
+ * hypervisor takes some milliseconds for a batch of 64 MiB.
  */
 #define PAGE_REPORTING_NOW_TIMEOUT	(60 * HZ)
 
@@ -1354,19 +1687,17 @@ static int page_reporting_hurry(void)
 {
 	struct page_reporting_dev_info *prdev;
 
-	if (mutex_lock_interruptible(&page_reporting_mutex))
-		return -ERESTARTSYS;
-
-	prdev = page_reporting_active();
+	rcu_read_lock();
+	prdev = rcu_dereference(page_reporting_dev);
 	if (prdev) {
 		/*
 		 * Whether or not another request has queued it, or is about to:
 		 * that would be with the delay.
 		 */
 		page_reporting_requested(prdev, "now");
-		mod_delayed_work(system_freezable_wq, &prdev->work, 0);
+		page_reporting_queue(prdev, 0);
 	}
-	mutex_unlock(&page_reporting_mutex);
+	rcu_read_unlock();
 
 	return prdev ? 0 : -ENODEV;
 }
@@ -1383,6 +1714,7 @@ static bool page_reporting_is_served(int ticket)
  */
 static int page_reporting_now(void)
 {
+	unsigned long batches;
 	int ticket, err;
 	long left;
 
@@ -1395,9 +1727,12 @@ static int page_reporting_now(void)
 	if (err)
 		return err;
 
-	left = wait_event_interruptible_timeout(page_reporting_wait,
-						page_reporting_is_served(ticket),
-						PAGE_REPORTING_NOW_TIMEOUT);
+	do {
+		batches = READ_ONCE(page_reporting_batches);
+		left = wait_event_interruptible_timeout(page_reporting_wait,
+							page_reporting_is_served(ticket),
+							PAGE_REPORTING_NOW_TIMEOUT);
+	} while (!left && batches != READ_ONCE(page_reporting_batches));
 	if (left <= 0)
 		return left ?: -ETIMEDOUT;
 
@@ -1417,6 +1752,22 @@ static ssize_t report_now_store(struct kobject *kobj, struct kobj_attribute *att
 
 static struct kobj_attribute report_now_attr = __ATTR_WO(report_now);
 
+/* For agents that know of a clone, a migration or a snapshot which nobody else tells of. */
+static ssize_t forget_store(struct kobject *kobj, struct kobj_attribute *attr,
+			    const char *buf, size_t len)
+{
+	bool forget;
+
+	if (kstrtobool(buf, &forget) || !forget)
+		return -EINVAL;
+
+	page_reporting_anew("forget");
+
+	return len;
+}
+
+static struct kobj_attribute forget_attr = __ATTR_WO(forget);
+
 static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
 			    char *buf)
 {
@@ -1426,7 +1777,9 @@ static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
 static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 			     const char *buf, size_t len)
 {
+	struct page_reporting_dev_info *prdev;
 	bool wanted;
+	int err = 0;
 
 	if (kstrtobool(buf, &wanted))
 		return -EINVAL;
@@ -1434,13 +1787,17 @@ static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 	if (mutex_lock_interruptible(&page_reporting_mutex))
 		return -ERESTARTSYS;
 	WRITE_ONCE(page_reporting_wanted, wanted);
-	if (!wanted)
-		page_reporting_stop();
-	else if (page_reporting_registered && !page_reporting_active())
+	prdev = page_reporting_registered;
+	if (prdev && !wanted)
+		page_reporting_hide();
+	/* Whoever stopped it before may not have waited. */
+	if (prdev && !page_reporting_active())
+		err = page_reporting_wait_for_interruptible(prdev);
+	if (prdev && wanted && !err && !page_reporting_active())
 		page_reporting_start("enable");
 	mutex_unlock(&page_reporting_mutex);
 
-	return len;
+	return err ?: len;
 }
 
 static struct kobj_attribute enabled_attr = __ATTR_RW(enabled);
@@ -1480,12 +1837,10 @@ static ssize_t device_show(struct kobject *kobj, struct kobj_attribute *attr,
 	struct page_reporting_dev_info *prdev;
 	ssize_t len;
 
-	/* It is held while a batch is waited for, however long that takes. */
-	if (mutex_lock_interruptible(&page_reporting_mutex))
-		return -ERESTARTSYS;
+	spin_lock(&page_reporting_lock);
 	prdev = page_reporting_registered;
 	len = sysfs_emit(buf, "%s\n", prdev ? page_reporting_name(prdev) : "none");
-	mutex_unlock(&page_reporting_mutex);
+	spin_unlock(&page_reporting_lock);
 
 	return len;
 }
@@ -1498,16 +1853,31 @@ static ssize_t capacity_show(struct kobject *kobj, struct kobj_attribute *attr,
 	struct page_reporting_dev_info *prdev;
 	ssize_t len;
 
-	if (mutex_lock_interruptible(&page_reporting_mutex))
-		return -ERESTARTSYS;
+	spin_lock(&page_reporting_lock);
 	prdev = page_reporting_registered;
 	len = sysfs_emit(buf, "%u\n", prdev ? prdev->capacity : 0);
-	mutex_unlock(&page_reporting_mutex);
+	spin_unlock(&page_reporting_lock);
 
 	return len;
 }
 
 static struct kobj_attribute capacity_attr = __ATTR_RO(capacity);
+
+static ssize_t busy_ms_show(struct kobject *kobj, struct kobj_attribute *attr,
+			    char *buf)
+{
+	struct page_reporting_dev_info *prdev;
+	ssize_t len;
+
+	spin_lock(&page_reporting_lock);
+	prdev = page_reporting_registered;
+	len = sysfs_emit(buf, "%u\n", prdev ? page_reporting_busy_ms(prdev) : 0);
+	spin_unlock(&page_reporting_lock);
+
+	return len;
+}
+
+static struct kobj_attribute busy_ms_attr = __ATTR_RO(busy_ms);
 
 /* Of each order, whether it is reported or not: how small would help? */
 static ssize_t unreported_show(struct kobject *kobj, struct kobj_attribute *attr,
@@ -1540,8 +1910,10 @@ static struct attribute *page_reporting_attrs[] = {
 	&delay_ms_attr.attr,
 	&device_attr.attr,
 	&capacity_attr.attr,
+	&busy_ms_attr.attr,
 	&unreported_attr.attr,
 	&report_now_attr.attr,
+	&forget_attr.attr,
 	NULL
 };
 
@@ -1566,7 +1938,13 @@ static inline void page_reporting_sysfs_init(void)
 
 static int __init page_reporting_init(void)
 {
+	int err;
+
 	pm_notifier(page_reporting_pm_event, 0);
+	err = register_random_vmfork_notifier(&page_reporting_vm_fork_nb);
+	if (err)
+		pr_warn("a clone of this machine is not noticed: error %d\n", err);
+	register_oom_notifier(&page_reporting_oom_nb);
 	page_reporting_sysfs_init();
 
 	return 0;

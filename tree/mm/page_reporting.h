@@ -13,6 +13,8 @@
 #include <linux/page-flags.h>
 
 void page_reporting_notify(struct zone *zone, unsigned long pages);
+void __page_reporting_look_at_list(void);
+void __page_reporting_marks_changed(void);
 void __page_reporting_forget(struct page *page, struct zone *zone,
 			     unsigned int order);
 void __page_reporting_reuse(struct page *page, struct zone *zone,
@@ -27,6 +29,25 @@ static inline bool page_reporting_wants(unsigned int order)
 {
 	return static_branch_unlikely(&page_reporting_enabled) &&
 	       order >= READ_ONCE(page_reporting_order);
+}
+
+/*
+ * A CPU's list is looked at once in a while. Pages that come to it request no pass, and a low
+ * watermark that is high lets it hold a good part of memory: enough for a block, and more than
+ * the CPU is left with, is worth one.
+ */
+static inline void page_reporting_look_at_list(int count, int batch)
+{
+	if (static_branch_unlikely(&page_reporting_enabled) &&
+	    count > 2 * batch && count >> READ_ONCE(page_reporting_order))
+		__page_reporting_look_at_list();
+}
+
+/* A zone that could spare nothing may have some now. */
+static inline void page_reporting_marks_changed(void)
+{
+	if (static_branch_unlikely(&page_reporting_enabled))
+		__page_reporting_marks_changed();
 }
 
 /*
@@ -54,6 +75,14 @@ static inline void page_reporting_reuse(struct page *page, struct zone *zone,
 static inline bool page_reporting_wants(unsigned int order)
 {
 	return false;
+}
+
+static inline void page_reporting_look_at_list(int count, int batch)
+{
+}
+
+static inline void page_reporting_marks_changed(void)
+{
 }
 
 static inline void page_reporting_forget(struct page *page, struct zone *zone,

@@ -10,6 +10,7 @@
 #include <linux/atomic.h>
 #include <linux/irq_work.h>
 #include <linux/scatterlist.h>
+#include <linux/timer.h>
 #include <linux/workqueue.h>
 
 /*
@@ -40,6 +41,12 @@
  *	pass.
  * @state: Private to the core. See enum page_reporting_state.
  * @failures: Private to the core. Passes that have failed one after another.
+ * @deferred: Private to the core. Passes one after another that have left blocks to a
+ *	zone that was short of memory.
+ * @busy: Private to the core. A pass runs.
+ * @since: Private to the core. Jiffies since when the device has a batch, or 0.
+ * @watch: Private to the core. Runs out when it has had one for long.
+ * @slow: Private to the core. The log says so already.
  * @name: What the device is called in messages and statistics, or NULL.
  * @order: Order of the smallest blocks that are worth a report to the device.
  *	%PAGE_REPORTING_ORDER_UNSPECIFIED, and all else above %MAX_PAGE_ORDER,
@@ -58,6 +65,11 @@ struct page_reporting_dev_info {
 	struct irq_work kick;
 	atomic_t state;
 	unsigned int failures;
+	unsigned int deferred;
+	bool busy;
+	unsigned long since;
+	struct timer_list watch;
+	bool slow;
 	const char *name;
 	unsigned int order;
 	unsigned int capacity;

@@ -11,7 +11,9 @@
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/highmem.h>
+#include <linux/kthread.h>
 #include <linux/prandom.h>
+#include <linux/sched/signal.h>
 #include <linux/tracepoint.h>
 #include <linux/vmstat.h>
 
@@ -192,6 +194,13 @@ static bool fake_pending(struct fake_device *fake)
 	return delayed_work_pending(&fake->prdev.work);
 }
 
+/* As if a tick were over, and the lists of CPUs were to be looked at again */
+static void let_tick(void)
+{
+	page_reporting_looked = jiffies + 1;
+	page_reporting_drained = jiffies + 1;
+}
+
 /* As if all that is free had been free for long: the next pass takes it. */
 static void let_age(struct fake_device *fake)
 {
@@ -208,7 +217,14 @@ static void let_age(struct fake_device *fake)
 	}
 	for (i = 0; i < PAGE_REPORTING_PRICE; i++)
 		page_reporting_policy.least[i] = page_reporting_policy.memory;
-	page_reporting_drain_tick = 0;
+	let_tick();
+}
+
+/* Run the pass that was requested as if a tick were over, and no other. */
+static void run_tick(struct fake_device *fake)
+{
+	let_tick();
+	flush_delayed_work(&fake->prdev.work);
 }
 
 /* Run a pass now, and no other, over what has been free for long. */
@@ -216,7 +232,7 @@ static void run_look(struct fake_device *fake)
 {
 	if (!fake_pending(fake))
 		page_reporting_request(&fake->prdev, "test");
-	flush_delayed_work(&fake->prdev.work);
+	run_tick(fake);
 }
 
 /* The same, over all that is free. */
@@ -233,7 +249,7 @@ static void finish_passes(struct fake_device *fake)
 
 	while (fake_pending(fake) && most--) {
 		let_age(fake);
-		flush_delayed_work(&fake->prdev.work);
+		run_tick(fake);
 	}
 	KUNIT_EXPECT_GE(fake->test, most, 0);
 }
@@ -604,23 +620,30 @@ static void param_delay_takes(struct kunit *test)
 	page_reporting_delay_ms = kept;
 }
 
-/* All zones' low watermark is so many pages below their size. */
-static void raise_low_watermarks(unsigned long *kept, unsigned long below)
+/* All zones have so many free pages above their min watermark. */
+static void raise_min_watermarks(unsigned long *kept, unsigned long spare)
 {
 	struct zone *zone;
 
 	for_each_populated_zone(zone) {
-		kept[zone_idx(zone)] = zone->_watermark[WMARK_LOW];
-		zone->_watermark[WMARK_LOW] = zone_managed_pages(zone) - below;
+		unsigned long free = zone_page_state_snapshot(zone, NR_FREE_PAGES);
+
+		kept[zone_idx(zone)] = zone->_watermark[WMARK_MIN];
+		zone->_watermark[WMARK_MIN] = free - min(free, spare);
 	}
 }
 
-static void restore_low_watermarks(unsigned long *kept)
+static void restore_min_watermarks(unsigned long *kept)
 {
 	struct zone *zone;
 
 	for_each_populated_zone(zone)
-		zone->_watermark[WMARK_LOW] = kept[zone_idx(zone)];
+		zone->_watermark[WMARK_MIN] = kept[zone_idx(zone)];
+}
+
+static void outlast_pass(struct fake_device *fake)
+{
+	msleep(jiffies_to_msecs(PAGE_REPORTING_TIME) + 30);
 }
 
 static void sleep_in_report(struct fake_device *fake)
@@ -760,7 +783,7 @@ static void stop_waits_for_batch(struct kunit *test)
 	fake->in_report = sleep_in_report;
 	let_age(fake);
 	page_reporting_request(&fake->prdev, "test");
-	mod_delayed_work(system_freezable_wq, &fake->prdev.work, 0);
+	mod_delayed_work(page_reporting_wq, &fake->prdev.work, 0);
 	wait_for_completion(&fake->started);
 
 	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "0"), 1);
@@ -768,6 +791,213 @@ static void stop_waits_for_batch(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->reporting);
 	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
 	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
+}
+
+/* Have the device keep the first batch until that. */
+static DECLARE_COMPLETION(answer);
+
+static void keep_batch(struct fake_device *fake)
+{
+	wait_for_completion(&answer);
+	complete_all(&answer);
+}
+
+static void start_pass_kept(struct fake_device *fake)
+{
+	reinit_completion(&answer);
+	fake->in_report = keep_batch;
+	let_age(fake);
+	page_reporting_request(&fake->prdev, "test");
+	mod_delayed_work(page_reporting_wq, &fake->prdev.work, 0);
+	wait_for_completion(&fake->started);
+}
+
+static struct completion stopping, stopped;
+
+static int stop_and_be_interrupted(void *result)
+{
+	allow_signal(SIGINT);
+	complete(&stopping);
+	*(ssize_t *)result = stored(&enabled_attr, "0");
+	complete(&stopped);
+
+	return 0;
+}
+
+/*
+ * As long as a device keeps a batch: who stops reporting can be interrupted, and nobody else
+ * waits, neither for the device nor for the one who stops it.
+ */
+static void nobody_waits_for_device(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct task_struct *task;
+	ssize_t result = 0;
+
+	init_completion(&stopping);
+	init_completion(&stopped);
+	start_pass_kept(fake);
+	task = kthread_run(stop_and_be_interrupted, &result, "kunit_stop");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	wait_for_completion(&stopping);
+	msleep(50);
+
+	KUNIT_EXPECT_FALSE(test, completion_done(&stopped));
+	KUNIT_EXPECT_TRUE(test, mutex_is_locked(&page_reporting_mutex));
+	KUNIT_EXPECT_EQ(test, page_reporting_order_set("7", NULL), 0);
+	KUNIT_EXPECT_STREQ(test, shown(test, &device_attr), "unnamed\n");
+	KUNIT_EXPECT_STREQ(test, shown(test, &capacity_attr), "32\n");
+	KUNIT_EXPECT_STREQ(test, shown(test, &enabled_attr), "0\n");
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -ENODEV);
+	page_reporting_pm_event(NULL, PM_POST_HIBERNATION, NULL);
+
+	send_sig(SIGINT, task, 0);
+	KUNIT_EXPECT_GT(test, wait_for_completion_timeout(&stopped, 10 * HZ), 0);
+	KUNIT_EXPECT_EQ(test, result, -ERESTARTSYS);
+	put_task_struct(task);
+	KUNIT_EXPECT_EQ(test, fake->calls, 1);
+	KUNIT_EXPECT_TRUE(test, fake->prdev.busy);
+
+	/* It goes on only when the device has answered, with no batch meanwhile. */
+	complete_all(&answer);
+	KUNIT_EXPECT_EQ(test, stored(&enabled_attr, "1"), 1);
+	KUNIT_EXPECT_EQ(test, fake->calls, 1);
+	fake_reset(fake);
+	fake->seen = NULL;
+	finish_passes(fake);
+	KUNIT_EXPECT_GT(test, fake->calls, 0);
+	page_reporting_order_param = PAGE_REPORTING_ORDER_UNSPECIFIED;
+	page_reporting_order = TEST_ORDER;
+	expect_lists_right(test);
+}
+
+/* Nor is what a device had at that time: it may have been told before. */
+static void forget_during_batch(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+
+	fake->seen = NULL;
+	start_pass_kept(fake);
+	KUNIT_EXPECT_EQ(test, stored(&forget_attr, "1"), 1);
+	fake->fail_at = 2;
+	complete_all(&answer);
+	flush_delayed_work(&fake->prdev.work);
+	KUNIT_EXPECT_EQ(test, fake->calls, 2);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
+
+	finish_passes(fake);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, walk_free_lists(false).large);
+	expect_lists_right(test);
+}
+
+static void answer_soon(struct work_struct *work)
+{
+	msleep(100);
+	complete_all(&answer);
+}
+
+static DECLARE_WORK(answer_work, answer_soon);
+
+/* What a device has comes back: no process is killed before it does. */
+static void oom_waits_for_batch(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned long freed = 0, start;
+
+	page_reporting_oom(NULL, 0, &freed);
+	KUNIT_EXPECT_EQ(test, freed, 0);
+
+	start_pass_kept(fake);
+	schedule_work(&answer_work);
+	page_reporting_oom(NULL, 0, &freed);
+	KUNIT_EXPECT_GE(test, freed, 16 << TEST_ORDER);
+	KUNIT_EXPECT_LE(test, freed, fake->most_pages);
+	KUNIT_EXPECT_TRUE(test, completion_done(&answer));
+	finish_passes(fake);
+
+	/* But not for one that is known not to answer. */
+	walk_free_lists(true);
+	fake_reset(fake);
+	fake->seen = NULL;
+	start_pass_kept(fake);
+	fake->prdev.since = (jiffies - PAGE_REPORTING_SLOW) | 1;
+	page_reporting_slow(&fake->prdev.watch);
+	start = jiffies;
+	freed = 0;
+	page_reporting_oom(NULL, 0, &freed);
+	KUNIT_EXPECT_EQ(test, freed, 0);
+	KUNIT_EXPECT_LT(test, jiffies - start, HZ);
+	complete_all(&answer);
+	finish_passes(fake);
+	KUNIT_EXPECT_FALSE(test, page_reporting_silent);
+	expect_lists_right(test);
+}
+
+/* It is seen how long a device keeps a batch, and said once. */
+static void slow_device_is_named(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned long due;
+
+	KUNIT_EXPECT_STREQ(test, shown(test, &busy_ms_attr), "0\n");
+	start_pass_kept(fake);
+	/* A pass is watched, */
+	KUNIT_EXPECT_TRUE(test, timer_pending(&fake->prdev.watch));
+	due = fake->prdev.watch.expires - jiffies;
+	KUNIT_EXPECT_LE(test, due, PAGE_REPORTING_SLOW);
+	KUNIT_EXPECT_GT(test, due, PAGE_REPORTING_SLOW / 2);
+	/* and as if that much time had gone by, it is said; */
+	fake->prdev.since = (jiffies - PAGE_REPORTING_SLOW) | 1;
+	KUNIT_EXPECT_GE(test, page_reporting_busy_ms(&fake->prdev), 4900);
+	KUNIT_EXPECT_STRNEQ(test, shown(test, &busy_ms_attr), "0\n");
+	KUNIT_EXPECT_FALSE(test, fake->prdev.slow);
+	mod_timer(&fake->prdev.watch, jiffies);
+	msleep(50);
+	KUNIT_EXPECT_TRUE(test, fake->prdev.slow);
+
+	complete_all(&answer);
+	finish_passes(fake);
+	KUNIT_EXPECT_STREQ(test, shown(test, &busy_ms_attr), "0\n");
+	/* and a device that has answered, or has nothing, is not watched. */
+	KUNIT_EXPECT_FALSE(test, timer_pending(&fake->prdev.watch));
+	fake->prdev.slow = false;
+	page_reporting_slow(&fake->prdev.watch);
+	KUNIT_EXPECT_FALSE(test, fake->prdev.slow);
+	page_reporting_unregister(&fake->prdev);
+	KUNIT_EXPECT_STREQ(test, shown(test, &busy_ms_attr), "0\n");
+}
+
+/* What was reported is reported again, once for each time that is asked for. */
+static void file_forgets(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned long reported;
+	int i;
+
+	KUNIT_EXPECT_EQ(test, stored(&forget_attr, "0"), -EINVAL);
+	KUNIT_EXPECT_EQ(test, stored(&forget_attr, "x"), -EINVAL);
+	run_passes(fake);
+	reported = walk_free_lists(false).reported;
+	for (i = 0; i < 2; i++) {
+		fake_reset(fake);
+		if (i)
+			page_reporting_vm_fork(NULL, 0, NULL);
+		else
+			KUNIT_EXPECT_EQ(test, stored(&forget_attr, "1\n"), 2);
+		KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
+		/* By itself, and at once: none of it was used. */
+		KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+		run_tick(fake);
+		run_tick(fake);
+		KUNIT_EXPECT_GE(test, fake->blocks, reported - 1);
+		finish_passes(fake);
+	}
+
+	/* With no device there is nothing to do. */
+	page_reporting_unregister(&fake->prdev);
+	KUNIT_EXPECT_EQ(test, stored(&forget_attr, "1"), 1);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
 }
 
 /* All in one pass, and without the delay. */
@@ -791,11 +1021,64 @@ static void now_reports_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page_reporting_policy.tick, tick);
 
 	/* The device was idle, and has been told all. */
-	flush_delayed_work(&fake->prdev.work);
+	run_tick(fake);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state), PAGE_REPORTING_IDLE);
 	fake_reset(fake);
 	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "y"), 1);
 	KUNIT_EXPECT_EQ(test, fake->calls, 0);
+}
+
+/* However slow the device: what has been asked for is done, in as many passes as it takes. */
+static void now_takes_its_time(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct free_walk walk;
+
+	fake->in_report = outlast_pass;
+	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), 1);
+	walk = walk_free_lists(false);
+	KUNIT_EXPECT_EQ(test, walk.reported, walk.large);
+	KUNIT_EXPECT_GT(test, fake->calls, 3);
+	KUNIT_EXPECT_EQ(test, page_reporting_left, 0);
+}
+
+static struct page *come_in_pass[2];
+
+/* What is freed during the pass is that pass's, as far as it goes. */
+static void free_in_pass(struct fake_device *fake)
+{
+	outlast_pass(fake);
+	/* Not for ever: this has to end also when it should have before. */
+	if (fake->calls > 64)
+		return;
+	/* What was taken before goes back, and is taken again: there is always some. */
+	__free_pages(come_in_pass[fake->calls % 2], MAX_PAGE_ORDER);
+	come_in_pass[fake->calls % 2] = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(fake->test, come_in_pass[fake->calls % 2]);
+}
+
+/* Nor is it kept up for ever by memory that comes free all the time. */
+static void now_ends_though_more_comes(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned long all;
+	ssize_t result;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(come_in_pass); i++) {
+		come_in_pass[i] = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+		KUNIT_ASSERT_NOT_NULL(test, come_in_pass[i]);
+	}
+	all = page_reporting_all(TEST_ORDER);
+	fake->seen = NULL;
+	fake->in_report = free_in_pass;
+	result = stored(&report_now_attr, "1");
+	fake->in_report = NULL;
+	KUNIT_EXPECT_TRUE(test, result == 1 || result == -EAGAIN);
+	/* A batch more than there was, and what comes in the last pass */
+	KUNIT_EXPECT_LE(test, fake->pages, all + 2 * fake->most_pages);
+	for (i = 0; i < ARRAY_SIZE(come_in_pass); i++)
+		__free_pages(come_in_pass[i], MAX_PAGE_ORDER);
 }
 
 static void now_refuses(struct kunit *test)
@@ -829,9 +1112,9 @@ static void now_says_that_memory_is_short(struct kunit *test)
 	struct fake_device *fake = test->priv;
 	unsigned long kept[MAX_NR_ZONES];
 
-	raise_low_watermarks(kept, (PAGE_REPORTING_CAPACITY << TEST_ORDER) + 1);
+	raise_min_watermarks(kept, 0);
 	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), -EAGAIN);
-	restore_low_watermarks(kept);
+	restore_min_watermarks(kept);
 	KUNIT_EXPECT_EQ(test, fake->calls, 0);
 	KUNIT_EXPECT_EQ(test, stored(&report_now_attr, "1"), 1);
 	KUNIT_EXPECT_GT(test, fake->calls, 0);
@@ -982,7 +1265,7 @@ static void now_does_not_wait_for_ever(struct kunit *test)
 	clear_thread_flag(TIF_SIGPENDING);
 	fake->in_report = NULL;
 	/* Its pass may still run, and queues the next one when it ends. */
-	flush_delayed_work(&fake->prdev.work);
+	run_tick(fake);
 	run_passes(fake);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported,
 			walk_free_lists(false).large);
@@ -1031,7 +1314,9 @@ static void pass_reports_all_once(struct kunit *test)
 	run_passes(fake);
 	walk = walk_free_lists(false);
 	KUNIT_EXPECT_GT(test, fake->blocks, PAGE_REPORTING_CAPACITY);
-	KUNIT_EXPECT_EQ(test, fake->largest, PAGE_REPORTING_CAPACITY);
+	/* A batch, or as much of one as 1 GiB can spare */
+	KUNIT_EXPECT_GE(test, fake->largest, 24);
+	KUNIT_EXPECT_LE(test, fake->largest, PAGE_REPORTING_CAPACITY);
 	/* One that has merged since, with what was on a CPU's list, is reported again. */
 	KUNIT_EXPECT_LE(test, walk.reported, fake->blocks);
 
@@ -1136,7 +1421,7 @@ static void passes_end_when_all_lasts(struct kunit *test)
 	run_looks(fake, FIRST_LOOKS);
 	KUNIT_EXPECT_GE(test, fake->pages, USED_PAGES);
 	for (; fake_pending(fake) && more < 4 * PAGE_REPORTING_PRICE; more++)
-		flush_delayed_work(&fake->prdev.work);
+		run_tick(fake);
 	KUNIT_EXPECT_GE(test, more, PAGE_REPORTING_PRICE - 2 * FIRST_LOOKS);
 	/* Others may have freed some meanwhile. */
 	KUNIT_EXPECT_LT(test, more, 4 * PAGE_REPORTING_PRICE);
@@ -1345,7 +1630,7 @@ static void single_page_is_reported(struct kunit *test)
 	drain_all_pages(NULL);
 	KUNIT_EXPECT_TRUE(test, PageBuddy(page + 1));
 	for (i = 0; i < 64 && fake_pending(fake); i++)
-		flush_delayed_work(&fake->prdev.work);
+		run_tick(fake);
 	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
 	KUNIT_EXPECT_TRUE(test, PageReported(page + 1));
 
@@ -1472,16 +1757,50 @@ static void idle_cpu_list_is_drained(struct kunit *test)
 	alloc_singles(test, pages);
 	free_singles(pages);
 	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
-	page_reporting_drain_tick = 0;
-	flush_delayed_work(&fake->prdev.work);
+	let_tick();
+	run_tick(fake);
 	used = cpu_pages();
 	KUNIT_EXPECT_GE(test, used, CPU_PAGES);
 
 	/* Not used any more. Nobody has to free anything for that. */
 	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
-	page_reporting_drain_tick = 0;
-	flush_delayed_work(&fake->prdev.work);
+	let_tick();
+	run_tick(fake);
 	KUNIT_EXPECT_LT(test, cpu_pages(), used - CPU_PAGES / 2);
+	finish_passes(fake);
+}
+
+/* What comes to a CPU's list requests nothing, however long that is: vmstat sees it. */
+static void long_cpu_list_is_noticed(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	struct page **pages = kunit_kcalloc(test, CPU_PAGES, sizeof(*pages), GFP_KERNEL);
+	struct per_cpu_pages *pcp;
+	long listed;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		kunit_skip(test, "without SMP there are no per-cpu lists");
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	fake->seen = NULL;
+	make_lists_long();
+	alloc_singles(test, pages);
+	pcp = raw_cpu_ptr(page_zone(pages[0])->per_cpu_pageset);
+	drain_all_pages(NULL);
+	finish_passes(fake);
+	/* A short list is the CPU's own affair, ... */
+	decay_pcp_high(page_zone(pages[0]), pcp);
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
+	free_singles(pages);
+	listed = cpu_pages();
+	KUNIT_EXPECT_GE(test, listed, CPU_PAGES);
+	/* ... a long one is looked at, and goes if it is not used. */
+	decay_pcp_high(page_zone(pages[0]), pcp);
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+	let_tick();
+	run_tick(fake);
+	let_tick();
+	run_tick(fake);
+	KUNIT_EXPECT_LT(test, cpu_pages(), listed - CPU_PAGES / 2);
 	finish_passes(fake);
 }
 
@@ -2064,7 +2383,8 @@ static void capacity_bounds_batch(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
 	static const unsigned int capacities[][2] = {
-		{ 1, 1 }, { 3, 3 }, { PAGE_REPORTING_CAPACITY, PAGE_REPORTING_CAPACITY },
+		{ 1, 1 }, { 3, 3 }, { 16, 16 },
+		{ PAGE_REPORTING_CAPACITY, PAGE_REPORTING_CAPACITY },
 		{ 0, PAGE_REPORTING_CAPACITY },
 		{ PAGE_REPORTING_CAPACITY + 1, PAGE_REPORTING_CAPACITY },
 	};
@@ -2075,10 +2395,14 @@ static void capacity_bounds_batch(struct kunit *test)
 		fake->prdev.capacity = capacities[i][0];
 		KUNIT_ASSERT_EQ(test, page_reporting_register(&fake->prdev), 0);
 		fake_reset(fake);
+		KUNIT_EXPECT_EQ(test, fake->prdev.capacity, capacities[i][1]);
 		run_pass(fake);
-		KUNIT_EXPECT_LE(test, fake->shorts, MAX_NR_ZONES);
+		/* Of more than that, 1 GiB cannot spare as many. */
+		if (capacities[i][1] <= 16)
+			KUNIT_EXPECT_LE(test, fake->shorts, MAX_NR_ZONES);
 		finish_passes(fake);
-		KUNIT_EXPECT_EQ(test, fake->largest, capacities[i][1]);
+		KUNIT_EXPECT_LE(test, fake->largest, capacities[i][1]);
+		KUNIT_EXPECT_GE(test, fake->largest, min(capacities[i][1], 24U));
 		/* Some may be in use by now, on another CPU. */
 		KUNIT_EXPECT_LE(test, walk_free_lists(false).reported, fake->blocks);
 	}
@@ -2112,7 +2436,7 @@ static void full_batch_rotates_list(struct kunit *test)
 	struct scatterlist sgl[1];
 	struct page_reporting_pass pass = {
 		.prdev = &fake->prdev, .sgl = sgl, .capacity = 1,
-		.todo = 2 << MAX_PAGE_ORDER, .look = ULONG_MAX,
+		.todo = 2 << MAX_PAGE_ORDER, .look = ULONG_MAX, .until = jiffies + HZ,
 	};
 	struct page *page, *next, *first;
 	struct list_head *list;
@@ -2150,7 +2474,7 @@ static void walk_gives_lock_up(struct kunit *test)
 	struct scatterlist sgl[2];
 	struct page_reporting_pass pass = {
 		.prdev = &fake->prdev, .sgl = sgl, .capacity = 2,
-		.todo = 2 << MAX_PAGE_ORDER, .look = ULONG_MAX,
+		.todo = 2 << MAX_PAGE_ORDER, .look = ULONG_MAX, .until = jiffies + HZ,
 	};
 	struct page *pages[36], *page, *next;
 	unsigned long walked = 0;
@@ -2199,7 +2523,7 @@ static void short_batch_leaves_no_end(struct kunit *test)
 	struct scatterlist sgl[4];
 	struct page_reporting_pass pass = {
 		.prdev = &fake->prdev, .sgl = sgl, .capacity = 4,
-		.todo = 2 << MAX_PAGE_ORDER, .look = ULONG_MAX,
+		.todo = 2 << MAX_PAGE_ORDER, .look = ULONG_MAX, .until = jiffies + HZ,
 	};
 	struct zone *zone;
 	bool full;
@@ -2224,10 +2548,11 @@ static void short_batch_leaves_no_end(struct kunit *test)
 static void error_ends_pass_unflagged(struct kunit *test)
 {
 	struct fake_device *fake = test->priv;
-	unsigned long all, large;
+	unsigned long all, large, first;
 
 	run_passes(fake);
 	all = fake->blocks;
+	first = fake->largest;
 	large = walk_free_lists(true).large;
 	fake_reset(fake);
 
@@ -2235,8 +2560,7 @@ static void error_ends_pass_unflagged(struct kunit *test)
 	fake->fail_at = 2;
 	run_pass(fake);
 	KUNIT_EXPECT_EQ(test, fake->calls, 2);
-	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported,
-			PAGE_REPORTING_CAPACITY);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, first);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).large, large);
 	expect_lists_right(test);
 
@@ -2248,7 +2572,7 @@ static void error_ends_pass_unflagged(struct kunit *test)
 	finish_passes(fake);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state),
 			PAGE_REPORTING_IDLE);
-	KUNIT_EXPECT_EQ(test, fake->blocks, all - PAGE_REPORTING_CAPACITY);
+	KUNIT_EXPECT_EQ(test, fake->blocks, all - first);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, all);
 }
 
@@ -2416,60 +2740,104 @@ static void free_of_exact_order_requests_pass(struct kunit *test)
 	__free_pages(page + (1 << order), order);
 }
 
-static void run_short_pass(struct fake_device *fake, unsigned long below)
-{
-	unsigned long kept[MAX_NR_ZONES];
-
-	raise_low_watermarks(kept, below);
-	run_pass(fake);
-	restore_low_watermarks(kept);
-}
-
-static void short_zone_left_alone(struct kunit *test)
-{
-	unsigned long passes = counted(PAGE_REPORTING_PASSES);
-	unsigned long deferred = counted(PAGE_REPORTING_DEFERRED);
-	struct fake_device *fake = test->priv;
-
-	/* More than a batch is not much more than that. */
-	run_short_pass(fake, (PAGE_REPORTING_CAPACITY << TEST_ORDER) + 1);
-	KUNIT_EXPECT_EQ(test, fake->calls, 0);
-	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
-	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_PASSES), passes);
-	KUNIT_EXPECT_GT(test, counted(PAGE_REPORTING_DEFERRED), deferred);
-
-	/* Whoever has less in all has put nothing off. */
-	deferred = counted(PAGE_REPORTING_DEFERRED);
-	run_short_pass(fake, 0);
-	KUNIT_EXPECT_EQ(test, fake->calls, 0);
-	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_DEFERRED), deferred);
-
-	run_pass(fake);
-	KUNIT_EXPECT_GT(test, fake->calls, 0);
-	KUNIT_EXPECT_GT(test, counted(PAGE_REPORTING_PASSES), passes);
-	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_DEFERRED), deferred);
-}
-
-/* Isolation fails in the middle of a list: what is in the batch gets out. */
-static void isolation_stops_at_min_watermark(struct kunit *test)
+/*
+ * A zone that has nothing above its min watermark keeps what it has, and is looked at
+ * again without a free: ever later, as long as it stays so.
+ */
+static void short_zone_is_looked_at_again(struct kunit *test)
 {
 	unsigned long deferred = counted(PAGE_REPORTING_DEFERRED);
 	struct fake_device *fake = test->priv;
-	unsigned long kept[MAX_NR_ZONES];
-	struct zone *zone;
+	unsigned long kept[MAX_NR_ZONES], due;
+	unsigned int kept_delay = page_reporting_delay_ms;
+	struct page *page;
+	int i;
 
-	for_each_populated_zone(zone) {
-		kept[zone_idx(zone)] = zone->_watermark[WMARK_MIN];
-		zone->_watermark[WMARK_MIN] =
-			zone_page_state_snapshot(zone, NR_FREE_PAGES) -
-			(4 << MAX_PAGE_ORDER);
+	page_reporting_delay_ms = 2000;
+	raise_min_watermarks(kept, 0);
+	for (i = 0; i < 5; i++) {
+		unsigned long delay = msecs_to_jiffies(2000 << min(i, 3));
+
+		run_pass(fake);
+		KUNIT_EXPECT_EQ(test, fake->calls, 0);
+		KUNIT_EXPECT_GE(test, counted(PAGE_REPORTING_DEFERRED), deferred + i + 1);
+		KUNIT_EXPECT_EQ(test, atomic_read(&fake->prdev.state), PAGE_REPORTING_IDLE);
+		KUNIT_EXPECT_TRUE(test, delayed_work_pending(&fake->prdev.work));
+		due = fake->prdev.work.timer.expires - jiffies;
+		KUNIT_EXPECT_LE(test, due, delay);
+		KUNIT_EXPECT_GT(test, 2 * due, delay);
 	}
+
+	/* Who changes a watermark does not wait for that, ... */
+	page_reporting_marks_changed();
+	KUNIT_EXPECT_LE(test, fake->prdev.work.timer.expires - jiffies, page_reporting_tick());
 	run_pass(fake);
-	for_each_populated_zone(zone)
-		zone->_watermark[WMARK_MIN] = kept[zone_idx(zone)];
+	KUNIT_EXPECT_EQ(test, fake->calls, 0);
+
+	/* ... nor who frees a large block. */
+	page = alloc_pages(GFP_KERNEL | __GFP_MEMALLOC, TEST_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_pages(page, TEST_ORDER);
+	KUNIT_EXPECT_TRUE(test, fake_pending(fake));
+	due = fake->prdev.work.timer.expires - jiffies;
+	KUNIT_EXPECT_LE(test, due, page_reporting_tick());
+	restore_min_watermarks(kept);
+	page_reporting_delay_ms = kept_delay;
+
+	finish_passes(fake);
 	KUNIT_EXPECT_GT(test, fake->calls, 0);
-	/* One more than that, since the free pages are not counted exactly. */
-	KUNIT_EXPECT_LE(test, fake->most_pages, 5 << MAX_PAGE_ORDER);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, walk_free_lists(false).large);
+
+	/* Then there is nothing that could not be spared. */
+	deferred = counted(PAGE_REPORTING_DEFERRED);
+	raise_min_watermarks(kept, 0);
+	run_pass(fake);
+	restore_min_watermarks(kept);
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_DEFERRED), deferred);
+	KUNIT_EXPECT_FALSE(test, fake_pending(fake));
+}
+
+/* However large blocks are: a batch is what the zone can spare. */
+static void batch_is_what_zone_can_spare(struct kunit *test)
+{
+	unsigned long deferred = counted(PAGE_REPORTING_DEFERRED);
+	struct fake_device *fake = test->priv;
+	unsigned long kept[MAX_NR_ZONES];
+
+	/* One more page than that may be counted at a time, but no more blocks fit. */
+	raise_min_watermarks(kept, (24 << MAX_PAGE_ORDER) + 2 * TEST_BLOCKS);
+	run_pass(fake);
+	restore_min_watermarks(kept);
+	KUNIT_EXPECT_GT(test, fake->calls, 0);
+	KUNIT_EXPECT_LE(test, fake->most_pages,
+			((24 << MAX_PAGE_ORDER) + 4 * TEST_BLOCKS) / PAGE_REPORTING_SPARE);
+	KUNIT_EXPECT_GE(test, fake->most_pages, 2 << MAX_PAGE_ORDER);
+	/* As long as it is with the device only: all of it can be. */
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_DEFERRED), deferred);
+	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, walk_free_lists(false).large);
+	expect_lists_right(test);
+}
+
+/* With little, one block at a time; with less than two of them, none of that size. */
+static void last_block_is_kept(struct kunit *test)
+{
+	unsigned long deferred = counted(PAGE_REPORTING_DEFERRED);
+	struct fake_device *fake = test->priv;
+	unsigned long kept[MAX_NR_ZONES];
+
+	raise_min_watermarks(kept, 3 << MAX_PAGE_ORDER);
+	run_pass(fake);
+	KUNIT_EXPECT_EQ(test, fake->most_pages, 1 << MAX_PAGE_ORDER);
+	KUNIT_EXPECT_EQ(test, counted(PAGE_REPORTING_DEFERRED), deferred);
+	restore_min_watermarks(kept);
+
+	walk_free_lists(true);
+	fake_reset(fake);
+	/* One of them would not take it below the mark. */
+	raise_min_watermarks(kept, 3 << (MAX_PAGE_ORDER - 1));
+	run_pass(fake);
+	restore_min_watermarks(kept);
+	KUNIT_EXPECT_LT(test, fake->most_pages, 1 << MAX_PAGE_ORDER);
 	KUNIT_EXPECT_GT(test, counted(PAGE_REPORTING_DEFERRED), deferred);
 	KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, fake->blocks);
 	expect_lists_right(test);
@@ -2483,7 +2851,7 @@ static void unregister_waits_for_pass(struct kunit *test)
 	fake->in_report = sleep_in_report;
 	let_age(fake);
 	page_reporting_request(&fake->prdev, "test");
-	mod_delayed_work(system_freezable_wq, &fake->prdev.work, 0);
+	mod_delayed_work(page_reporting_wq, &fake->prdev.work, 0);
 	wait_for_completion(&fake->started);
 
 	page_reporting_unregister(&fake->prdev);
@@ -2498,6 +2866,31 @@ static void unregister_waits_for_pass(struct kunit *test)
 	page_reporting_notify(page_zone(ZERO_PAGE(0)), 0);
 	msleep(50);
 	KUNIT_EXPECT_EQ(test, fake->calls, calls);
+}
+
+/* A pass ends after one batch of a slow device, and goes on at once: it is no tick. */
+static void pass_ends_with_its_time(struct kunit *test)
+{
+	struct fake_device *fake = test->priv;
+	unsigned long reported, tick;
+	unsigned int calls, kept = page_reporting_delay_ms;
+
+	page_reporting_delay_ms = 3600 * MSEC_PER_SEC;
+	fake->in_report = outlast_pass;
+	run_pass(fake);
+	tick = page_reporting_policy.tick;
+	/* The next one may have begun. */
+	KUNIT_EXPECT_LE(test, fake->calls, 2);
+
+	/* Nobody has to do anything for that. */
+	fake->in_report = NULL;
+	reported = walk_free_lists(false).large;
+	for (calls = 0; calls < 100 && walk_free_lists(false).reported < reported; calls++)
+		msleep(20);
+	KUNIT_EXPECT_GE(test, walk_free_lists(false).reported, reported - 1);
+	KUNIT_EXPECT_EQ(test, page_reporting_policy.tick, tick);
+	page_reporting_delay_ms = kept;
+	expect_lists_right(test);
 }
 
 /*
@@ -2817,7 +3210,7 @@ static void random_now(struct random_run *run, u32 how, u32 unused)
 	result = stored(&report_now_attr, "1");
 	if (result != 1 && result != -EAGAIN)
 		KUNIT_EXPECT_EQ(fake->test, result, fake->fail_at ? -EIO : 1);
-	flush_delayed_work(&fake->prdev.work);
+	run_tick(fake);
 }
 
 static void random_stop(struct random_run *run, u32 how, u32 unused)
@@ -2903,14 +3296,14 @@ static unsigned long count_unreported(struct zone *zone)
 	return blocks;
 }
 
-/* Of the zones from which a full batch of the largest blocks can be taken. */
+/* Of the zones that can spare each block. */
 static unsigned long count_all_unreported(struct random_run *run)
 {
 	unsigned long mark, blocks, all = 0;
 	struct zone *zone;
 
 	for_each_populated_zone(zone) {
-		mark = low_wmark_pages(zone) + (2 * run->fake->prdev.capacity << MAX_PAGE_ORDER);
+		mark = min_wmark_pages(zone) + (4 << MAX_PAGE_ORDER);
 		if (!zone_watermark_ok(zone, 0, mark, 0, ALLOC_CMA))
 			continue;
 		blocks = count_unreported(zone);
@@ -2937,7 +3330,7 @@ static void random_settle(struct random_run *run)
 			page_reporting_request(&fake->prdev, "test");
 		/* What has come free just now takes some passes. */
 		for (i = 0; i < BITS_PER_LONG && fake_pending(fake); i++)
-			flush_delayed_work(&fake->prdev.work);
+			run_tick(fake);
 		unreported = count_all_unreported(run);
 	} while ((unreported || i == BITS_PER_LONG) && --tries);
 
@@ -3071,8 +3464,15 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(file_stops_and_resumes),
 	KUNIT_CASE(stopped_device_comes_and_goes),
 	KUNIT_CASE(stop_waits_for_batch),
+	KUNIT_CASE(oom_waits_for_batch),
+	KUNIT_CASE(file_forgets),
+	KUNIT_CASE(forget_during_batch),
+	KUNIT_CASE(nobody_waits_for_device),
+	KUNIT_CASE(slow_device_is_named),
 	KUNIT_CASE(now_reports_all),
 	KUNIT_CASE(now_refuses),
+	KUNIT_CASE(now_takes_its_time),
+	KUNIT_CASE(now_ends_though_more_comes),
 	KUNIT_CASE(now_says_that_memory_is_short),
 	KUNIT_CASE(now_says_that_more_has_come),
 	KUNIT_CASE(now_is_served_by_next_pass),
@@ -3090,6 +3490,7 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(single_page_is_reported),
 	KUNIT_CASE(pass_reports_as_much_as_stays),
 	KUNIT_CASE(idle_cpu_list_is_drained),
+	KUNIT_CASE(long_cpu_list_is_noticed),
 	KUNIT_CASE(busy_cpu_list_is_kept),
 	KUNIT_CASE(pass_reports_what_came_back),
 	KUNIT_CASE(new_device_is_told_all),
@@ -3118,9 +3519,11 @@ static struct kunit_case page_reporting_test_cases[] = {
 	KUNIT_CASE(half_isolated_in_report),
 	KUNIT_CASE(free_requests_pass),
 	KUNIT_CASE(free_of_exact_order_requests_pass),
-	KUNIT_CASE(short_zone_left_alone),
-	KUNIT_CASE(isolation_stops_at_min_watermark),
+	KUNIT_CASE(short_zone_is_looked_at_again),
+	KUNIT_CASE(batch_is_what_zone_can_spare),
+	KUNIT_CASE(last_block_is_kept),
 	KUNIT_CASE(unregister_waits_for_pass),
+	KUNIT_CASE(pass_ends_with_its_time),
 	KUNIT_CASE_SLOW(random_steps_keep_lists_right),
 	{}
 };
