@@ -143,6 +143,7 @@ enum page_reporting_state {
  * @pages: number of pages in them
  * @order: order of the smallest blocks that are reported
  * @until: jiffies after which the pass ends
+ * @late: it has ended for that
  * @todo: number of pages of the current zone that are still to be reported
  * @look: number of blocks of the current list that are still to be looked at
  * @first: first page of the block of it that was looked at first, or NULL
@@ -166,6 +167,7 @@ struct page_reporting_pass {
 	unsigned long pages;
 	unsigned int order;
 	unsigned long until;
+	bool late;
 	unsigned long todo;
 	unsigned long look;
 	struct page *first;
@@ -714,7 +716,9 @@ static int page_reporting_goes_on(struct page_reporting_pass *pass)
 	if (rcu_access_pointer(page_reporting_dev) != pass->prdev)
 		return -ENODEV;
 
-	return time_after(jiffies, pass->until) ? -ETIME : 0;
+	pass->late = time_after(jiffies, pass->until);
+
+	return pass->late ? -ETIME : 0;
 }
 
 /* How long the device has had the batch that is with it, in ms, or 0 */
@@ -768,6 +772,7 @@ static int page_reporting_flush(struct page_reporting_pass *pass,
 		trace_page_reporting_batch(zone, pass->nents, pass->pages, err,
 					   ktime_get_ns() - start);
 	pass->zone_batches++;
+	pass->late = false;
 	if (!err) {
 		pass->zone_pages += pass->pages;
 		page_reporting_left -= min(page_reporting_left, pass->pages);
@@ -882,7 +887,7 @@ static int page_reporting_zone(struct page_reporting_pass *pass,
 	if (pass->todo)
 		err = page_reporting_lists(pass, zone);
 	/* It goes on with the next pass, which makes no look if it comes before that is due. */
-	if (err == -ETIME && !pass->full)
+	if (pass->late && !pass->full)
 		zone->reporting->todo = pass->todo;
 	/* Who is short of memory frees some, which requests a pass. */
 	pass->more |= pass->rest && !pass->deferred;
@@ -1230,7 +1235,6 @@ static void page_reporting_process(struct work_struct *work)
 
 	WRITE_ONCE(pass.prdev->busy, true);
 	pass.capacity = pass.prdev->capacity;
-	pass.until = jiffies + PAGE_REPORTING_TIME;
 
 	/* Requests that this makes are for the pass that is about to start. */
 	again = page_reporting_drain();
@@ -1266,11 +1270,13 @@ static void page_reporting_process(struct work_struct *work)
 			page_reporting_look(pass.order);
 		if (pass.full && !page_reporting_left)
 			page_reporting_left = page_reporting_all(pass.order);
+		pass.until = jiffies + PAGE_REPORTING_TIME;
 		mod_timer(&pass.prdev->watch, jiffies + PAGE_REPORTING_SLOW);
 		err = page_reporting_all_zones(&pass);
 		/* The device may be gone when this returns. */
 		timer_delete_sync(&pass.prdev->watch);
-		if (err == -ETIME) {
+		/* A device may fail with that, too. */
+		if (pass.late && err == -ETIME) {
 			err = 0;
 			late = !pass.full || page_reporting_all(pass.order);
 			pass.more |= late;
@@ -1501,16 +1507,6 @@ static void page_reporting_wait_for(struct page_reporting_dev_info *prdev)
 	cancel_delayed_work_sync(&prdev->work);
 	/* Who draws a ticket from here on finds no device. */
 	page_reporting_serve(atomic_read(&page_reporting_tickets), -ENODEV);
-}
-
-/* The same, for someone who may have enough of waiting. Return: 0 or -ERESTARTSYS. */
-static int page_reporting_wait_for_interruptible(struct page_reporting_dev_info *prdev)
-{
-	if (wait_event_interruptible(page_reporting_wait, !READ_ONCE(prdev->busy)))
-		return -ERESTARTSYS;
-	page_reporting_wait_for(prdev);
-
-	return 0;
 }
 
 /**
@@ -1774,6 +1770,16 @@ static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
 	return sysfs_emit(buf, "%d\n", READ_ONCE(page_reporting_wanted));
 }
 
+/* For someone who may have enough of waiting. Return: 0 or -ERESTARTSYS. */
+static int page_reporting_wait_for_interruptible(struct page_reporting_dev_info *prdev)
+{
+	if (wait_event_interruptible(page_reporting_wait, !READ_ONCE(prdev->busy)))
+		return -ERESTARTSYS;
+	page_reporting_wait_for(prdev);
+
+	return 0;
+}
+
 static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 			     const char *buf, size_t len)
 {
@@ -1786,13 +1792,17 @@ static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 
 	if (mutex_lock_interruptible(&page_reporting_mutex))
 		return -ERESTARTSYS;
-	WRITE_ONCE(page_reporting_wanted, wanted);
 	prdev = page_reporting_registered;
+	if (!wanted)
+		WRITE_ONCE(page_reporting_wanted, false);
 	if (prdev && !wanted)
 		page_reporting_hide();
 	/* Whoever stopped it before may not have waited. */
 	if (prdev && !page_reporting_active())
 		err = page_reporting_wait_for_interruptible(prdev);
+	/* Who is interrupted before it could be resumed has not resumed it. */
+	if (!err)
+		WRITE_ONCE(page_reporting_wanted, wanted);
 	if (prdev && wanted && !err && !page_reporting_active())
 		page_reporting_start("enable");
 	mutex_unlock(&page_reporting_mutex);

@@ -29,8 +29,10 @@ static const struct file {
 	{ CONTROLS "delay_ms", 0644 },
 	{ DEVICE, 0444 },
 	{ CAPACITY, 0444 },
+	{ CONTROLS "busy_ms", 0444 },
 	{ UNREPORTED, 0444 },
 	{ REPORT_NOW, 0200 },
+	{ FORGET, 0200 },
 };
 
 static bool is(const char *what, int err, int wanted)
@@ -531,7 +533,28 @@ static int restarted(void)
 		KSFT_PASS : KSFT_FAIL;
 }
 
+/* All that was reported is reported again, and is flagged as before. */
+static int forgets(void)
+{
+	struct counters before;
+	long flagged;
+	bool good;
+
+	if (!report_all())
+		return KSFT_FAIL;
+	count_now(&before);
+	flagged = before.of[REPORTED];
+	good = is("forget", put(FORGET, "0"), EINVAL) &&
+	       is("forget", put(FORGET, "1"), 0) && report_all();
+	ksft_print_msg("%ld pages are flagged, %ld were reported again\n", flagged,
+		       grown(PAGES, &before));
+	return good && grown(PAGES, &before) >= flagged * MOST / 100 ? KSFT_PASS : KSFT_FAIL;
+}
+
 #define MIN_FREE	"/proc/sys/vm/min_free_kbytes"
+
+/* KiB. A zone that has so much above its min watermark cannot spare its largest blocks. */
+#define STEP		4096
 
 static long min_free = -1;
 
@@ -542,35 +565,27 @@ static void restore_min_free(void)
 	min_free = -1;
 }
 
-/*
- * More and more is held back for emergencies, until a zone has too little besides for
- * a batch. Up to eight tenths of what is free: nobody is short of it. Half of all is in
- * use, or it would be as much as the zone has, which no memory that is freed changes.
- */
+/* The min watermark is raised to where a zone cannot spare what it is to report again. */
 static int short_of_memory(void)
 {
-	size_t bytes = available(2);
-	void *memory = take(bytes);
+	long most = get_field("/proc/meminfo", "MemFree:"), held;
 	struct counters before;
-	long free, tenths;
 	bool good;
 	int err = 0;
 
 	min_free = get_number(MIN_FREE);
 	on_exit_do(restore_min_free);
-	if (!memory || min_free < 0 || !report_all())
+	if (min_free < 0 || !report_all())
 		return KSFT_FAIL;
-	fill(memory, bytes, 1);
-	free = get_field("/proc/meminfo", "MemFree:");
 	count_now(&before);
-	for (tenths = 3; !err && tenths <= 8; tenths++) {
-		put_number(MIN_FREE, free * tenths / 10);
+	for (held = min_free; !err && held < most; held += STEP) {
+		put_number(MIN_FREE, held);
+		put(FORGET, "1");
 		err = report_now();
 	}
 	restore_min_free();
-	munmap(memory, bytes);
-	ksft_print_msg("with %ld tenths of what is free held back: %s, deferred %ld times\n",
-		       tenths - 1, strerror(err), grown(DEFERRED, &before));
+	ksft_print_msg("with %ld of %ld KiB held back: %s, deferred %ld times\n",
+		       held, most, strerror(err), grown(DEFERRED, &before));
 	good = is("report_now", err, EAGAIN) && grown(DEFERRED, &before) > 0;
 	return good && report_all() ? KSFT_PASS : KSFT_FAIL;
 }
@@ -590,6 +605,7 @@ static const struct test tests[] = {
 	{ "report_now leaves nothing", now_leaves_nothing },
 	{ "report_now ends with a signal, the report goes on", interrupted },
 	{ "report_now is made again after a signal", restarted },
+	{ "what is forgotten is reported again", forgets },
 	{ "report_now says when memory is short", short_of_memory },
 };
 

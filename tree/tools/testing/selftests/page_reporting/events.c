@@ -163,6 +163,7 @@ static bool on_pass_end(const char *line)
 	return good && (has_word(line, "reason=", "done") ||
 			has_word(line, "reason=", "rest") ||
 			has_word(line, "reason=", "memory") ||
+			has_word(line, "reason=", "time") ||
 			has_word(line, "reason=", "stopped"));
 }
 

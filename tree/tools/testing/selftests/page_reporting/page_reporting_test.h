@@ -18,6 +18,7 @@
 #define ENABLED		CONTROLS "enabled"
 #define DEVICE		CONTROLS "device"
 #define CAPACITY	CONTROLS "capacity"
+#define FORGET		CONTROLS "forget"
 #define UNREPORTED	CONTROLS "unreported"
 #define REPORT_NOW	CONTROLS "report_now"
 
