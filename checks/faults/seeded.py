@@ -224,7 +224,7 @@ FAULTS = (
     ("who frees memory waits for the look at a zone that was short", CORE,
      "\tmod_delayed_work(page_reporting_wq, &prdev->work, delay);", "\tqueue_delayed_work(page_reporting_wq, &prdev->work, delay);"),
     ("a pass has no time of its own", CORE,
-     "\tpass->late = time_after(jiffies, pass->until);\n", "\tpass->late = false;\n"),
+     "\tpass->late = pass->flushed && time_after(jiffies, pass->until);\n", "\tpass->late = false;\n"),
     ("what a pass had no time for waits", CORE,
      "late ? 0 : page_reporting_delay(pass.prdev)", "page_reporting_delay(pass.prdev)"),
     ("a pass that goes on with another is a tick", CORE,

@@ -144,6 +144,7 @@ enum page_reporting_state {
  * @order: order of the smallest blocks that are reported
  * @until: jiffies after which the pass ends
  * @late: it has ended for that
+ * @flushed: the device had a batch of it
  * @todo: number of pages of the current zone that are still to be reported
  * @look: number of blocks of the current list that are still to be looked at
  * @first: first page of the block of it that was looked at first, or NULL
@@ -168,6 +169,7 @@ struct page_reporting_pass {
 	unsigned int order;
 	unsigned long until;
 	bool late;
+	bool flushed;
 	unsigned long todo;
 	unsigned long look;
 	struct page *first;
@@ -399,8 +401,12 @@ static void page_reporting_request_active(const char *reason)
 	rcu_read_unlock();
 }
 
+/* A CPU's list is long, or was when lists were last looked at: look again when that is due. */
+static bool page_reporting_long_lists;
+
 void __page_reporting_look_at_list(void)
 {
+	WRITE_ONCE(page_reporting_long_lists, true);
 	page_reporting_request_active("list");
 }
 
@@ -530,6 +536,7 @@ static void page_reporting_take(struct page_reporting_pass *pass,
 	struct page_reporting_zone *seen = zone->reporting;
 
 	pass->pages += pages;
+	WRITE_ONCE(page_reporting_out, pass->pages);
 	pass->todo -= min(pass->todo, pages);
 	seen->least -= min(seen->least, pages);
 	seen->lasting -= min(seen->lasting, pages);
@@ -716,7 +723,8 @@ static int page_reporting_goes_on(struct page_reporting_pass *pass)
 	if (rcu_access_pointer(page_reporting_dev) != pass->prdev)
 		return -ENODEV;
 
-	pass->late = time_after(jiffies, pass->until);
+	/* Not before it has reported something, or it might never. */
+	pass->late = pass->flushed && time_after(jiffies, pass->until);
 
 	return pass->late ? -ETIME : 0;
 }
@@ -729,10 +737,7 @@ static unsigned int page_reporting_busy_ms(struct page_reporting_dev_info *prdev
 	return since ? jiffies_to_msecs(jiffies - since) : 0;
 }
 
-/*
- * Armed as long as a pass runs, which has a time of its own: what it has not ended by then
- * is with the device. Said once for each device, as it may go on like that.
- */
+/* Armed as long as a device has a batch. Said once for each device, as it may go on like that. */
 static void page_reporting_slow(struct timer_list *timer)
 {
 	struct page_reporting_dev_info *prdev =
@@ -759,12 +764,13 @@ static int page_reporting_flush(struct page_reporting_pass *pass,
 	int err;
 
 	pass->forgotten = atomic_read(&page_reporting_forgotten);
-	WRITE_ONCE(page_reporting_out, pass->pages);
 	/* 0 stands for none. */
-	WRITE_ONCE(pass->prdev->since, jiffies | 1);
+	WRITE_ONCE(pass->prdev->since, (jiffies - 1) | 1);
+	mod_timer(&pass->prdev->watch, jiffies + PAGE_REPORTING_SLOW);
 	sg_mark_end(&pass->sgl[pass->nents - 1]);
 	err = pass->prdev->report(pass->prdev, pass->sgl, pass->nents);
 	WRITE_ONCE(pass->prdev->since, 0);
+	timer_delete(&pass->prdev->watch);
 	WRITE_ONCE(page_reporting_silent, false);
 	sg_unmark_end(&pass->sgl[pass->nents - 1]);
 
@@ -773,6 +779,7 @@ static int page_reporting_flush(struct page_reporting_pass *pass,
 					   ktime_get_ns() - start);
 	pass->zone_batches++;
 	pass->late = false;
+	pass->flushed = true;
 	if (!err) {
 		pass->zone_pages += pass->pages;
 		page_reporting_left -= min(page_reporting_left, pass->pages);
@@ -1199,27 +1206,34 @@ static bool page_reporting_drain(void)
 	unsigned long due = page_reporting_drained +
 			    max(PAGE_REPORTING_DRAIN_TICKS * page_reporting_tick(),
 				(unsigned long)PAGE_REPORTING_DRAIN_LEAST);
-	static bool more;
 	struct zone *zone;
+	bool more = false;
 	int cpu;
 
 	if (time_in_range_open(jiffies, page_reporting_drained, due))
-		return more;
+		return READ_ONCE(page_reporting_long_lists);
 
 	page_reporting_drained = jiffies;
-	more = false;
+	WRITE_ONCE(page_reporting_long_lists, false);
 	/* The lists of a zone that has no memory left are freed. */
 	get_online_mems();
 	for_each_populated_zone(zone) {
 		for_each_online_cpu(cpu) {
+			bool isolated;
+
+			rcu_read_lock();
+			isolated = cpu_is_isolated(cpu);
+			rcu_read_unlock();
 			/* Not to be disturbed: its lists are its own. */
-			if (!cpu_is_isolated(cpu))
+			if (!isolated)
 				more |= page_reporting_drain_cpu(zone, cpu);
 		}
 	}
 	put_online_mems();
+	if (more)
+		WRITE_ONCE(page_reporting_long_lists, true);
 
-	return more;
+	return READ_ONCE(page_reporting_long_lists);
 }
 
 static void page_reporting_process(struct work_struct *work)
@@ -1271,10 +1285,10 @@ static void page_reporting_process(struct work_struct *work)
 		if (pass.full && !page_reporting_left)
 			page_reporting_left = page_reporting_all(pass.order);
 		pass.until = jiffies + PAGE_REPORTING_TIME;
-		mod_timer(&pass.prdev->watch, jiffies + PAGE_REPORTING_SLOW);
 		err = page_reporting_all_zones(&pass);
 		/* The device may be gone when this returns. */
 		timer_delete_sync(&pass.prdev->watch);
+		WRITE_ONCE(page_reporting_silent, false);
 		/* A device may fail with that, too. */
 		if (pass.late && err == -ETIME) {
 			err = 0;
@@ -1319,10 +1333,9 @@ static void page_reporting_process(struct work_struct *work)
 	} else {
 		page_reporting_serve(atomic_read(&page_reporting_tickets), -ENODEV);
 	}
-	rcu_read_unlock();
-
-	/* Nothing is with the device. */
+	/* Nothing is with the device, nor will be: who has hidden it need not wait. */
 	WRITE_ONCE(pass.prdev->busy, false);
+	rcu_read_unlock();
 	wake_up_all(&page_reporting_wait);
 }
 
@@ -1464,6 +1477,9 @@ static void page_reporting_start(const char *reason)
 
 	prdev->failures = 0;
 	prdev->deferred = 0;
+	/* Who found no device has left a ticket that nobody waits for. */
+	page_reporting_left = 0;
+	page_reporting_serve(atomic_read(&page_reporting_tickets), -ENODEV);
 	/* Nobody else can see it: not published yet, or waited for since. */
 	atomic_set(&prdev->state, PAGE_REPORTING_IDLE);
 	/*
@@ -1636,10 +1652,20 @@ static int page_reporting_pm_event(struct notifier_block *nb,
 	return NOTIFY_OK;
 }
 
-/* A machine that was cloned, or restored from a snapshot by its hypervisor, which says so. */
-static int page_reporting_vm_fork(struct notifier_block *nb, unsigned long event, void *unused)
+static void page_reporting_forked(struct work_struct *work)
 {
 	page_reporting_anew("vmfork");
+}
+
+static DECLARE_WORK(page_reporting_fork_work, page_reporting_forked);
+
+/*
+ * A machine that was cloned, or restored from a snapshot by its hypervisor, which says so: on
+ * some machines in an interrupt, where lists are too long to be walked.
+ */
+static int page_reporting_vm_fork(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	schedule_work(&page_reporting_fork_work);
 
 	return NOTIFY_OK;
 }

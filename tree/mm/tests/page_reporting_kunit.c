@@ -987,10 +987,12 @@ static void file_forgets(struct kunit *test)
 	reported = walk_free_lists(false).reported;
 	for (i = 0; i < 2; i++) {
 		fake_reset(fake);
-		if (i)
+		if (i) {
 			page_reporting_vm_fork(NULL, 0, NULL);
-		else
+			flush_work(&page_reporting_fork_work);
+		} else {
 			KUNIT_EXPECT_EQ(test, stored(&forget_attr, "1\n"), 2);
+		}
 		KUNIT_EXPECT_EQ(test, walk_free_lists(false).reported, 0);
 		/* By itself, and at once: none of it was used. */
 		KUNIT_EXPECT_TRUE(test, fake_pending(fake));
