@@ -1102,9 +1102,8 @@ static void page_reporting_alloc_zones(void)
 /* Go over all zones once. Stops at the first error of the device. */
 static int page_reporting_all_zones(struct page_reporting_pass *pass)
 {
-	struct zone *zone;
-
 	int err = page_reporting_goes_on(pass);
+	struct zone *zone;
 
 	for_each_populated_zone(zone) {
 		if (!err)
