@@ -12,14 +12,18 @@
  *   get FILE         reads the first line of one
  *   show FILE        prints all of one
  *   read FILE MIB    reads so much of one, for the page cache
+ *   pin CPU          runs on this CPU from now on
+ *   trace            makes /sys/kernel/tracing be there
  *   swap FILE        swaps to this device
  *   reboot           reboots at once, as reboot(2) does
  *
  * KEEP MiB are taken and filled at the start, and verified before each answer: they
  * live through whatever the host does to the machine.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -177,6 +181,17 @@ static void show(const char *path)
 		fclose(file);
 }
 
+static void pin(unsigned int cpu)
+{
+	cpu_set_t set;
+	int err;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	err = sched_setaffinity(0, sizeof(set), &set);
+	answer(!err, "pin %u%s%s", cpu, err ? ": " : "", err ? strerror(errno) : "");
+}
+
 static void read_some(const char *path, size_t mib)
 {
 	static char buffer[1 << 20];
@@ -213,6 +228,10 @@ static void obey(char *line)
 		answer(1, "%lu", (unsigned long)(info.freeram * info.mem_unit >> 20));
 	} else if (!strcmp(word, "take") && first) {
 		answer(use(strtoul(first, NULL, 10) << 20, 0), "take %s", first);
+	} else if (!strcmp(word, "trace")) {
+		answer(!mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL), "trace");
+	} else if (!strcmp(word, "pin") && first) {
+		pin(strtoul(first, NULL, 10));
 	} else if (!strcmp(word, "read") && first && rest) {
 		read_some(first, strtoul(rest, NULL, 10));
 	} else if (!strcmp(word, "put") && first && rest) {
